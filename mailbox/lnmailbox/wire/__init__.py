@@ -1,0 +1,85 @@
+"""Lightning wire messages, byte for byte: HTLC updates (BOLT 2), failures (BOLT 4), and ids."""
+
+from __future__ import annotations
+
+from .channel_update import ChannelUpdate
+from .failure_codec import decode_failure, encode_failure
+from .failure_message import FailureFlag, FailureMessage, UnknownFailure
+from .failures import (
+    AmountBelowMinimum,
+    ChannelDisabled,
+    ExpiryTooFar,
+    ExpiryTooSoon,
+    FeeInsufficient,
+    FinalExpiryTooSoon,
+    FinalIncorrectCltvExpiry,
+    FinalIncorrectHtlcAmount,
+    IncorrectCltvExpiry,
+    IncorrectOrUnknownPaymentDetails,
+    IncorrectPaymentAmount,
+    InvalidOnionBlinding,
+    InvalidOnionHmac,
+    InvalidOnionKey,
+    InvalidOnionPayload,
+    InvalidOnionVersion,
+    InvalidRealm,
+    MPPTimeout,
+    PermanentChannelFailure,
+    PermanentNodeFailure,
+    RequiredChannelFeatureMissing,
+    RequiredNodeFeatureMissing,
+    TemporaryChannelFailure,
+    TemporaryNodeFailure,
+    UnknownNextPeer,
+)
+from .ids import ChannelID, ShortChannelID
+from .messages import (
+    Message,
+    UpdateAddHTLC,
+    UpdateFailHTLC,
+    UpdateFailMalformedHTLC,
+    UpdateFulfillHTLC,
+)
+from .reader import DecodeError
+
+__all__ = [
+    "AmountBelowMinimum",
+    "ChannelDisabled",
+    "ChannelID",
+    "ChannelUpdate",
+    "DecodeError",
+    "ExpiryTooFar",
+    "ExpiryTooSoon",
+    "FailureFlag",
+    "FailureMessage",
+    "FeeInsufficient",
+    "FinalExpiryTooSoon",
+    "FinalIncorrectCltvExpiry",
+    "FinalIncorrectHtlcAmount",
+    "IncorrectCltvExpiry",
+    "IncorrectOrUnknownPaymentDetails",
+    "IncorrectPaymentAmount",
+    "InvalidOnionBlinding",
+    "InvalidOnionHmac",
+    "InvalidOnionKey",
+    "InvalidOnionPayload",
+    "InvalidOnionVersion",
+    "InvalidRealm",
+    "MPPTimeout",
+    "Message",
+    "PermanentChannelFailure",
+    "PermanentNodeFailure",
+    "RequiredChannelFeatureMissing",
+    "RequiredNodeFeatureMissing",
+    "ShortChannelID",
+    "TemporaryChannelFailure",
+    "TemporaryNodeFailure",
+    "UnknownFailure",
+    "UnknownNextPeer",
+    "UpdateAddHTLC",
+    "UpdateFailHTLC",
+    "UpdateFailMalformedHTLC",
+    "UpdateFulfillHTLC",
+    "decode_failure",
+    "encode_failure",
+]
