@@ -21,7 +21,7 @@ NAMES = """
 
 def modules_after(statement: str) -> set[str]:
     """The top-level modules in a fresh interpreter after the statement, without `site`'s."""
-    script = f"import sys; before = {{*sys.modules}}; {statement}; print(*{{*sys.modules}} - before)"
+    script = f"import sys; old = {{*sys.modules}}; {statement}; print(*{{*sys.modules}} - old)"
     output = subprocess.run(
         [sys.executable, "-I", "-c", script], check=True, capture_output=True, text=True
     ).stdout

@@ -1,0 +1,106 @@
+"""What type checkers tell the callers. Checked, never run: `tox -e typing`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import assert_type
+
+import lnmailbox
+from lnmailbox import (
+    CircuitKey,
+    HTLCPacket,
+    LinkError,
+    MailBox,
+    MailBoxConfig,
+    MailBoxStatistics,
+    MailOrchestrator,
+    MailOrchestratorConfig,
+    ManualClock,
+    MemoryMailBox,
+    Outbox,
+    PaymentCircuit,
+    SystemClock,
+    WallClock,
+)
+from lnmailbox.sphinx import SphinxErrorEncrypter
+from lnmailbox.wire import (
+    ChannelID,
+    ChannelUpdate,
+    FailureMessage,
+    Message,
+    ShortChannelID,
+    TemporaryNodeFailure,
+    UpdateAddHTLC,
+    decode_failure,
+    encode_failure,
+)
+
+
+def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
+    raise LookupError(short_chan_id)
+
+
+def forward(quit: lnmailbox.contract.Quit, *packets: HTLCPacket) -> None:  # noqa: A002
+    assert_type(quit.is_set(), bool)
+    assert_type(quit.wait(1.0), bool)
+
+
+def receiving(box: MailBox) -> None:
+    assert_type(box.packet_outbox, Outbox[HTLCPacket])
+    assert_type(box.packet_outbox.get(), HTLCPacket)
+    assert_type(box.packet_outbox.get(timeout=1.5), HTLCPacket)
+    assert_type(box.packet_outbox.get_nowait(), HTLCPacket)
+    assert_type(box.message_outbox, Outbox[Message])
+    assert_type(box.message_outbox.get(block=False), Message)
+    assert_type(iter(box.packet_outbox), Iterator[HTLCPacket])
+    for packet in box.packet_outbox:
+        assert_type(packet, HTLCPacket)
+        assert_type(packet.in_key, CircuitKey)
+
+
+def sending(box: MailBox, packet: HTLCPacket) -> None:
+    box.add_message(UpdateAddHTLC(id=1))
+    assert_type(box.has_packet(packet.in_key), bool)
+    assert_type(box.ack_packet(packet.in_key), bool)
+    assert_type(box.fail_add(packet), bool)
+    assert_type(box.statistics(), MailBoxStatistics)
+
+
+def a_packet(secret: bytes) -> None:
+    packet = HTLCPacket(htlc=UpdateAddHTLC(), obfuscator=SphinxErrorEncrypter(secret))
+    assert_type(packet.htlc, Message | None)
+    assert_type(packet.circuit, PaymentCircuit | None)
+    assert_type(packet.link_failure, LinkError | None)
+    packet.amount = "many"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def configuring(condition: threading.Condition) -> None:
+    config = MailBoxConfig(
+        short_chan_id=ShortChannelID(880000, 1, 1),
+        fetch_update=no_update,
+        forward_packets=forward,
+        clock=ManualClock(),
+    )
+    with MemoryMailBox(config) as box:
+        assert_type(box, MemoryMailBox)
+    for clock in (SystemClock(), WallClock(), ManualClock(5)):
+        assert_type(clock.now_ns(), int)
+        clock.wait(condition, None)
+
+
+def orchestrating() -> None:
+    config = MailOrchestratorConfig(
+        fetch_update=no_update, forward_packets=forward, mailbox_factory=MemoryMailBox
+    )
+    with MailOrchestrator(config) as orchestrator:
+        assert_type(orchestrator, MailOrchestrator)
+        box = orchestrator.get_or_create_mailbox(ChannelID(), ShortChannelID())
+        assert_type(box, MailBox)
+
+
+def wire() -> None:
+    assert_type(encode_failure(TemporaryNodeFailure()), bytes)
+    assert_type(decode_failure(b""), FailureMessage)
+    assert_type(ShortChannelID.from_int(1), ShortChannelID)
+    assert_type(int(ShortChannelID()), int)
