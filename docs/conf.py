@@ -23,14 +23,18 @@ myst_heading_anchors = 3
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 # Built without the network, so without the inventories of other projects. What belongs to this
 # one must resolve.
-nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!lnmailbox\b).*")]
+nitpick_ignore_regex = [
+    ("py:obj", ".*"),
+    ("py:.*", r"(?!lnmailbox\b).*"),
+    ("py:class", r"lnmailbox\..*\b_?[A-Z][a-z]*(_co)?"),  # type variables
+]
 
 # A name is documented where it is imported from, not in the module that happens to define it.
 for module in (lnmailbox, lnmailbox.wire):

@@ -80,10 +80,21 @@ def test_a_name_that_does_not_exist_would_be_noticed():
 
 def test_every_public_name_is_in_the_reference(project):
     text = (project / "docs" / "api.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\.\. auto\w+:: (\S+)$", text, re.MULTILINE))
+    documented = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)", text, re.MULTILINE))
 
     assert set(lnmailbox.__all__) <= documented
     assert {"lnmailbox.wire", "lnmailbox.sphinx"} <= documented
+
+
+def test_every_module_has_its_line_in_the_tour_of_the_inside(project):
+    text = (project / "docs" / "inside.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    modules = {
+        module.name + ("/" if module.ispkg else ".py")
+        for module in pkgutil.iter_modules(lnmailbox.__path__)
+    }
+
+    assert modules == {name for row in rows for name in quoted(row)}
 
 
 def test_the_diagrams_are_those_that_the_script_draws(project, tmp_path):
