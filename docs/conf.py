@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 
+from docutils.nodes import Element
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
 import lnmailbox
 import lnmailbox.wire
 
@@ -36,7 +41,26 @@ nitpick_ignore_regex = [
     ("py:class", r"lnmailbox\..*\b_?[A-Z][a-z]*(_co)?"),  # type variables
 ]
 
-# A name is documented where it is imported from, not in the module that happens to define it.
-for module in (lnmailbox, lnmailbox.wire):
-    for name in module.__all__:
-        getattr(module, name).__module__ = module.__name__
+# Annotations name the module in which something is defined; it is documented where it is
+# imported from.
+PUBLIC = {
+    f"{thing.__module__}.{name}": f"{module.__name__}.{name}"
+    for module in (lnmailbox, lnmailbox.wire)
+    for name, thing in ((name, getattr(module, name)) for name in module.__all__)
+}
+
+
+def resolve_to_public(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element
+) -> Element | None:
+    """Find `lnmailbox.contract.MailBox` as `lnmailbox.MailBox`."""
+    name = PUBLIC.get(node["reftarget"])
+    if name is None or node["refdomain"] != "py":
+        return None
+    domain = env.domains["py"]
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, content)
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("missing-reference", resolve_to_public)
