@@ -1,0 +1,39 @@
+"""The errors a mailbox raises, all of them `MailBoxError`."""
+
+from __future__ import annotations
+
+import queue
+
+__all__ = [
+    "MailBoxError",
+    "MailBoxShuttingDown",
+    "PacketAlreadyExists",
+    "UnknownHTLCType",
+    "WireQueueFull",
+]
+
+
+class MailBoxError(Exception):
+    """What every error of this package derives from."""
+
+
+class MailBoxShuttingDown(MailBoxError):
+    """The mailbox, or the orchestrator, was stopped (lnd: `ErrMailBoxShuttingDown`)."""
+
+    def __init__(self, message: str = "mailbox is shutting down") -> None:
+        super().__init__(message)
+
+
+class PacketAlreadyExists(MailBoxError):
+    """An unacked packet of the same class has this key (lnd: `ErrPacketAlreadyExists`)."""
+
+
+class UnknownHTLCType(MailBoxError, TypeError):
+    """The packet carries neither an Add nor a reply."""
+
+
+class WireQueueFull(MailBoxError, queue.Full):
+    """A mailbox that limits its wire messages refused one.
+
+    `MemoryMailBox` has no such limit and never raises it.
+    """
