@@ -1,0 +1,67 @@
+"""The packet that tells the switch that an Add could not be delivered (lnd: `FailAdd`)."""
+
+from __future__ import annotations
+
+import logging
+
+from .contract import FetchUpdate
+from .failure import FailureDetail, LinkError
+from .packet import CircuitKey, HTLCPacket
+from .wire import (
+    FailureMessage,
+    ShortChannelID,
+    TemporaryChannelFailure,
+    TemporaryNodeFailure,
+    UpdateFailHTLC,
+    encode_failure,
+)
+
+__all__ = ["make_fail_packet"]
+
+_logger = logging.getLogger(__name__)
+
+
+def make_fail_packet(
+    key: CircuitKey, packet: HTLCPacket, short_chan_id: ShortChannelID, fetch_update: FetchUpdate
+) -> HTLCPacket:
+    """Return the packet that fails the Add `packet`, which was added under `key`.
+
+    Calls `fetch_update` and the packet's obfuscator.
+
+    Raises:
+        Exception: whatever the encoding of the smallest failure, or the encryption, raises.
+    """
+    failure, plain = _largest_encodable(short_chan_id, fetch_update)
+    encrypter = packet.obfuscator
+    reason = plain if encrypter is None else encrypter.encrypt_first_hop(failure)
+    return HTLCPacket(
+        incoming_chan_id=key.chan_id,
+        incoming_htlc_id=key.htlc_id,
+        outgoing_chan_id=packet.outgoing_chan_id,
+        outgoing_htlc_id=packet.outgoing_htlc_id,
+        circuit=packet.circuit,
+        source_ref=packet.source_ref,
+        obfuscator=encrypter,
+        has_source=True,
+        local_failure=encrypter is None,
+        link_failure=LinkError(failure, FailureDetail.OUTGOING_FAILURE_DOWNSTREAM_HTLC_ADD),
+        htlc=UpdateFailHTLC(reason=reason),
+    )
+
+
+def _largest_encodable(
+    short_chan_id: ShortChannelID, fetch_update: FetchUpdate
+) -> tuple[FailureMessage, bytes]:
+    try:
+        update = fetch_update(short_chan_id)
+    except Exception as error:
+        _logger.debug("no channel update for %s: %s", short_chan_id, error)
+    else:
+        for wanted in (update, None):
+            try:
+                failure = TemporaryChannelFailure(wanted)
+                return failure, encode_failure(failure)
+            except Exception:
+                _logger.warning("can't encode a failure with %r", wanted, exc_info=True)
+    smallest = TemporaryNodeFailure()
+    return smallest, encode_failure(smallest)
