@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from typing import assert_type
 
-import lnmailbox
 from lnmailbox import (
     CircuitKey,
     HTLCPacket,
@@ -16,13 +15,17 @@ from lnmailbox import (
     MailBoxStatistics,
     MailOrchestrator,
     MailOrchestratorConfig,
+    MailSelector,
     ManualClock,
     MemoryMailBox,
     Outbox,
     PaymentCircuit,
     SystemClock,
     WallClock,
+    select,
 )
+from lnmailbox.contract import Quit
+from lnmailbox.selector import SelectorKey
 from lnmailbox.sphinx import SphinxErrorEncrypter
 from lnmailbox.wire import (
     ChannelID,
@@ -41,7 +44,7 @@ def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
     raise LookupError(short_chan_id)
 
 
-def forward(quit: lnmailbox.contract.Quit, *packets: HTLCPacket) -> None:  # noqa: A002
+def forward(quit: Quit, *packets: HTLCPacket) -> None:  # noqa: A002
     assert_type(quit.is_set(), bool)
     assert_type(quit.wait(1.0), bool)
 
@@ -54,9 +57,23 @@ def receiving(box: MailBox) -> None:
     assert_type(box.message_outbox, Outbox[Message])
     assert_type(box.message_outbox.get(block=False), Message)
     assert_type(iter(box.packet_outbox), Iterator[HTLCPacket])
+    assert_type(box.packet_outbox.get_batch(64), list[HTLCPacket])
+    assert_type(select(box.packet_outbox, timeout=0), tuple[Outbox[HTLCPacket], HTLCPacket])
     for packet in box.packet_outbox:
         assert_type(packet, HTLCPacket)
         assert_type(packet.in_key, CircuitKey)
+
+
+def selecting(box: MailBox) -> None:
+    with MailSelector() as selector:
+        assert_type(selector.register(box.packet_outbox, "data"), SelectorKey)
+        assert_type(selector.select(timeout=1.0), list[SelectorKey])
+
+
+async def receiving_in_a_coroutine(box: MailBox) -> None:
+    assert_type(await box.message_outbox.async_get(), Message)
+    async for packet in box.packet_outbox:
+        assert_type(packet, HTLCPacket)
 
 
 def sending(box: MailBox, packet: HTLCPacket) -> None:
