@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .channel_update import ChannelUpdate
 from .failure_codec import decode_failure, encode_failure
-from .failure_message import FailureFlag, FailureMessage, UnknownFailure
+from .failure_message import FailureFlag, FailureMessage, KnownFailure, UnknownFailure
 from .failures import (
     AmountBelowMinimum,
     ChannelDisabled,
@@ -39,6 +39,7 @@ from .messages import (
     UpdateFailHTLC,
     UpdateFailMalformedHTLC,
     UpdateFulfillHTLC,
+    WireMessage,
 )
 from .reader import DecodeError
 
@@ -65,6 +66,7 @@ __all__ = [
     "InvalidOnionPayload",
     "InvalidOnionVersion",
     "InvalidRealm",
+    "KnownFailure",
     "MPPTimeout",
     "Message",
     "PermanentChannelFailure",
@@ -80,6 +82,7 @@ __all__ = [
     "UpdateFailHTLC",
     "UpdateFailMalformedHTLC",
     "UpdateFulfillHTLC",
+    "WireMessage",
     "decode_failure",
     "encode_failure",
 ]

@@ -30,7 +30,7 @@ _HAS_MAXIMUM = 1
 
 @frozen
 class ChannelUpdate(WireMessage):
-    """``channel_update``, BOLT 7; lnd ``ChannelUpdate1``. Frozen, compared by value.
+    """`channel_update`, BOLT 7; lnd `ChannelUpdate1`. Frozen, compared by value.
 
     Its bytes are never interpreted here: the signature is neither made nor verified.
 
@@ -39,19 +39,19 @@ class ChannelUpdate(WireMessage):
         chain_hash: the chain's genesis block hash, 32 bytes.
         short_channel_id: the channel.
         timestamp: Unix time in seconds; the later of two updates counts.
-        message_flags: bit 0 says that ``htlc_maximum_msat`` is there, bit 1 not to pass this on.
+        message_flags: bit 0 says that `htlc_maximum_msat` is there, bit 1 not to pass this on.
         channel_flags: bit 0 is the direction, bit 1 says disabled.
-        time_lock_delta: blocks that a forward takes off the expiry (``cltv_expiry_delta``).
+        time_lock_delta: blocks that a forward takes off the expiry (`cltv_expiry_delta`).
         htlc_minimum_msat: least amount of an HTLC, msat.
         base_fee: fee of each forward, msat.
         fee_rate: fee for the amount, millionths of it.
-        htlc_maximum_msat: largest amount of an HTLC, msat; on the wire only if ``message_flags``
+        htlc_maximum_msat: largest amount of an HTLC, msat; on the wire only if `message_flags`
             has bit 0.
         extra_opaque_data: the TLV stream after the fields, raw (an inbound fee stands here).
 
     Raises:
-        ValueError: a value has the wrong type or is out of its range, or ``htlc_maximum_msat`` is
-            not zero though ``message_flags`` denies it: encoding would lose it.
+        ValueError: a value has the wrong type or is out of its range, or `htlc_maximum_msat` is
+            not zero though `message_flags` denies it: encoding would lose it.
     """
 
     MSG_TYPE: ClassVar[int] = 258
@@ -77,7 +77,7 @@ class ChannelUpdate(WireMessage):
             )
 
     def serialized_size(self) -> int:
-        """Return ``len(self.encode())``, the type included, without encoding."""
+        """Return `len(self.encode())`, the type included, without encoding."""
         absent = 0 if self.message_flags & _HAS_MAXIMUM else 8
         return WireMessage.serialized_size(self) - absent
 

@@ -18,12 +18,12 @@ _PADDING = [
 def encode_failure(failure: FailureMessage, *, typed_update: bool = True) -> bytes:
     """Return the 260 bytes that every failure takes, so that none can be told by its size.
 
-    They are a ``u16`` length, the message, a ``u16`` length of the padding and zeros; the two
-    lengths add up to 256 (BOLT 4, lnd ``EncodeFailure``).
+    They are a `u16` length, the message, a `u16` length of the padding and zeros; the two
+    lengths add up to 256 (BOLT 4, lnd `EncodeFailure`).
 
     Args:
         failure: what to encode.
-        typed_update: see ``FailureMessage.encode``.
+        typed_update: see `FailureMessage.encode`.
 
     Raises:
         ValueError: the message is longer than 256 bytes.
@@ -38,14 +38,14 @@ def encode_failure(failure: FailureMessage, *, typed_update: bool = True) -> byt
 
 
 def decode_failure(data: bytes) -> FailureMessage:
-    """Return the failure in what ``encode_failure`` made.
+    """Return the failure in what `encode_failure` made.
 
-    As lnd's ``DecodeFailure`` does, this accepts lengths that add up to more than 256, and does
+    As lnd's `DecodeFailure` does, this accepts lengths that add up to more than 256, and does
     not look at the padding's bytes.
 
     Raises:
         DecodeError: a length says more than is there, something follows the padding, the two
-            lengths add up to less than 256, or the message is unsound (``FailureMessage.decode``).
+            lengths add up to less than 256, or the message is unsound (`FailureMessage.decode`).
     """
     reader = Reader(data, "failure")
     message = reader.take(reader.uint(2, "length"), "message")

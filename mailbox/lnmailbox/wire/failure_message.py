@@ -29,7 +29,7 @@ _MAX_SIZE = 0xFFFF
 
 
 class FailureFlag(IntFlag):
-    """The upper bits of a failure code (BOLT 4; lnd ``FlagBadOnion`` and so on)."""
+    """The upper bits of a failure code (BOLT 4; lnd `FlagBadOnion` and so on)."""
 
     BADONION = 0x8000
     """The onion could not be read; the node before reports it, from a malformed fail."""
@@ -38,13 +38,13 @@ class FailureFlag(IntFlag):
     NODE = 0x2000
     """The whole node is meant, not one channel."""
     UPDATE = 0x1000
-    """The channel's terms were violated; a ``channel_update`` may be enclosed."""
+    """The channel's terms were violated; a `channel_update` may be enclosed."""
 
 
 class FailureMessage(ABC):
-    """Why an HTLC was not forwarded or accepted (BOLT 4, lnd ``FailureMessage``).
+    """Why an HTLC was not forwarded or accepted (BOLT 4, lnd `FailureMessage`).
 
-    The kinds are frozen attrs classes, compared and hashed by value. ``str()`` is the name and a
+    The kinds are frozen attrs classes, compared and hashed by value. `str()` is the name and a
     sentence for people.
     """
 
@@ -70,16 +70,16 @@ class FailureMessage(ABC):
         """Return the message: 2 bytes code, then its data, without length and padding.
 
         Args:
-            typed_update: whether an enclosed ``channel_update`` begins with its 2-byte type
-                ``0102``, as it does since BOLTs pull request 979 and lnd 0.18.
+            typed_update: whether an enclosed `channel_update` begins with its 2-byte type
+                `0102`, as it does since BOLTs pull request 979 and lnd 0.18.
         """
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Return the failure that ``encode`` wrote as ``data``, in either form of the update.
+        """Return the failure that `encode` wrote as `data`, in either form of the update.
 
-        On ``FailureMessage`` this reads every kind, and a code that is none of BOLT 4's as an
-        ``UnknownFailure``; on another class only its own.
+        On `FailureMessage` this reads every kind, and a code that is none of BOLT 4's as an
+        `UnknownFailure`; on another class only its own.
 
         Raises:
             DecodeError: the code is of another class, the data ends too early, holds a bad
@@ -98,7 +98,7 @@ class FailureMessage(ABC):
     @classmethod
     @abstractmethod
     def _read(cls, code: int, reader: Reader) -> Self:
-        """Return the failure whose data, after the code, ``reader`` has."""
+        """Return the failure whose data, after the code, `reader` has."""
 
     def __str__(self) -> str:
         return f"{type(self).__name__}: {self.description}"
@@ -153,7 +153,7 @@ class UnknownFailure(FailureMessage):
         ValueError: a value has the wrong type or is out of its range, or the code is known.
     """
 
-    code: int = uint16()
+    code: int = uint16()  # pyright: ignore[reportIncompatibleMethodOverride]
     data: bytes = attrs.field(default=b"", validator=at_most(_MAX_SIZE - 2))
 
     def __attrs_post_init__(self) -> None:
@@ -177,12 +177,12 @@ class UnknownFailure(FailureMessage):
 
 
 def register(*kinds: type[KnownFailure]) -> None:
-    """Let ``FailureMessage.decode`` find these classes by their codes."""
+    """Let `FailureMessage.decode` find these classes by their codes."""
     _known.update({kind.CODE: kind for kind in kinds})
 
 
 def channel_update() -> Any:
-    """A field for an optional ``ChannelUpdate``, on the wire after a ``u16`` length."""
+    """A field for an optional `ChannelUpdate`, on the wire after a `u16` length."""
     return attrs.field(default=None, validator=_check_update, metadata={CODEC: _typed_update})
 
 
@@ -196,7 +196,7 @@ _prefixed = Prefixed()
 
 @attrs.frozen
 class _UpdateCodec:
-    """A ``u16`` length and the update; length zero where there is none."""
+    """A `u16` length and the update; length zero where there is none."""
 
     typed: bool
 

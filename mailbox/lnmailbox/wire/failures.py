@@ -1,7 +1,7 @@
 """The failure messages of BOLT 4, one class each, and two that nodes no longer send.
 
-Names are the BOLT's (lnd puts ``Fail`` before them). Where BOLT 4 and lnd disagree, the BOLT is
-followed: ``channel_update`` may be absent everywhere, and ``invalid_realm`` was PERM|1.
+Names are the BOLT's (lnd puts `Fail` before them). Where BOLT 4 and lnd disagree, the BOLT is
+followed: `channel_update` may be absent everywhere, and `invalid_realm` was PERM|1.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ _UPDATE = FailureFlag.UPDATE.value
 
 @frozen
 class InvalidRealm(KnownFailure):
-    """``invalid_realm``: the onion used a realm this node has not. No longer in BOLT 4.
+    """`invalid_realm`: the onion used a realm this node has not. No longer in BOLT 4.
 
-    lnd writes it with BADONION instead of PERM; that one decodes to an ``UnknownFailure``.
+    lnd writes it with BADONION instead of PERM; that one decodes to an `UnknownFailure`.
     """
 
     CODE: ClassVar[int] = _PERM | 1
@@ -65,7 +65,7 @@ class InvalidRealm(KnownFailure):
 
 @frozen
 class TemporaryNodeFailure(KnownFailure):
-    """``temporary_node_failure``: the node cannot forward now, for a reason of its own."""
+    """`temporary_node_failure`: the node cannot forward now, for a reason of its own."""
 
     CODE: ClassVar[int] = _NODE | 2
     DESCRIPTION: ClassVar[str] = "the node has a passing problem, later it may work"
@@ -73,7 +73,7 @@ class TemporaryNodeFailure(KnownFailure):
 
 @frozen
 class PermanentNodeFailure(KnownFailure):
-    """``permanent_node_failure``: the node will not forward."""
+    """`permanent_node_failure`: the node will not forward."""
 
     CODE: ClassVar[int] = _PERM | _NODE | 2
     DESCRIPTION: ClassVar[str] = "the node has a lasting problem, another route is needed"
@@ -81,7 +81,7 @@ class PermanentNodeFailure(KnownFailure):
 
 @frozen
 class RequiredNodeFeatureMissing(KnownFailure):
-    """``required_node_feature_missing``: the onion lacks what the node insists on."""
+    """`required_node_feature_missing`: the onion lacks what the node insists on."""
 
     CODE: ClassVar[int] = _PERM | _NODE | 3
     DESCRIPTION: ClassVar[str] = "the node insists on a feature the onion does not use"
@@ -89,7 +89,7 @@ class RequiredNodeFeatureMissing(KnownFailure):
 
 @frozen
 class InvalidOnionVersion(KnownFailure):
-    """``invalid_onion_version``: the onion's first byte is unknown.
+    """`invalid_onion_version`: the onion's first byte is unknown.
 
     Args:
         sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
@@ -103,7 +103,7 @@ class InvalidOnionVersion(KnownFailure):
 
 @frozen
 class InvalidOnionHmac(KnownFailure):
-    """``invalid_onion_hmac``: the onion was damaged on its way, or made wrongly.
+    """`invalid_onion_hmac`: the onion was damaged on its way, or made wrongly.
 
     Args:
         sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
@@ -117,7 +117,7 @@ class InvalidOnionHmac(KnownFailure):
 
 @frozen
 class InvalidOnionKey(KnownFailure):
-    """``invalid_onion_key``: the onion's ephemeral key is no point of the curve.
+    """`invalid_onion_key`: the onion's ephemeral key is no point of the curve.
 
     Args:
         sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
@@ -131,7 +131,7 @@ class InvalidOnionKey(KnownFailure):
 
 @frozen
 class TemporaryChannelFailure(KnownFailure):
-    """``temporary_channel_failure``: the outgoing channel cannot carry the HTLC now.
+    """`temporary_channel_failure`: the outgoing channel cannot carry the HTLC now.
 
     This is what a mailbox sends for an Add that nobody collected in time.
 
@@ -147,7 +147,7 @@ class TemporaryChannelFailure(KnownFailure):
 
 @frozen
 class PermanentChannelFailure(KnownFailure):
-    """``permanent_channel_failure``: the outgoing channel carries nothing any more."""
+    """`permanent_channel_failure`: the outgoing channel carries nothing any more."""
 
     CODE: ClassVar[int] = _PERM | 8
     DESCRIPTION: ClassVar[str] = "the next channel will carry no HTLC any more"
@@ -155,7 +155,7 @@ class PermanentChannelFailure(KnownFailure):
 
 @frozen
 class RequiredChannelFeatureMissing(KnownFailure):
-    """``required_channel_feature_missing``: the onion lacks what the channel insists on."""
+    """`required_channel_feature_missing`: the onion lacks what the channel insists on."""
 
     CODE: ClassVar[int] = _PERM | 9
     DESCRIPTION: ClassVar[str] = "the next channel insists on a feature the onion does not use"
@@ -163,7 +163,7 @@ class RequiredChannelFeatureMissing(KnownFailure):
 
 @frozen
 class UnknownNextPeer(KnownFailure):
-    """``unknown_next_peer``: the onion names a channel that the node has not."""
+    """`unknown_next_peer`: the onion names a channel that the node has not."""
 
     CODE: ClassVar[int] = _PERM | 10
     DESCRIPTION: ClassVar[str] = "the node has no such channel as the onion names"
@@ -171,7 +171,7 @@ class UnknownNextPeer(KnownFailure):
 
 @frozen
 class AmountBelowMinimum(KnownFailure):
-    """``amount_below_minimum``: less than the channel's ``htlc_minimum_msat``.
+    """`amount_below_minimum`: less than the channel's `htlc_minimum_msat`.
 
     Args:
         htlc_msat: amount of the outgoing HTLC, msat.
@@ -187,7 +187,7 @@ class AmountBelowMinimum(KnownFailure):
 
 @frozen
 class FeeInsufficient(KnownFailure):
-    """``fee_insufficient``: the HTLC leaves the node less than its fee.
+    """`fee_insufficient`: the HTLC leaves the node less than its fee.
 
     Args:
         htlc_msat: amount of the incoming HTLC, msat.
@@ -203,7 +203,7 @@ class FeeInsufficient(KnownFailure):
 
 @frozen
 class IncorrectCltvExpiry(KnownFailure):
-    """``incorrect_cltv_expiry``: the HTLC leaves the node fewer blocks than it asks.
+    """`incorrect_cltv_expiry`: the HTLC leaves the node fewer blocks than it asks.
 
     Args:
         cltv_expiry: expiry of the outgoing HTLC, a block height.
@@ -219,7 +219,7 @@ class IncorrectCltvExpiry(KnownFailure):
 
 @frozen
 class ExpiryTooSoon(KnownFailure):
-    """``expiry_too_soon``: the HTLC might expire while it is being forwarded.
+    """`expiry_too_soon`: the HTLC might expire while it is being forwarded.
 
     Args:
         update: the channel's current terms, if the node tells them.
@@ -233,7 +233,7 @@ class ExpiryTooSoon(KnownFailure):
 
 @frozen
 class IncorrectOrUnknownPaymentDetails(KnownFailure):
-    """``incorrect_or_unknown_payment_details``: the recipient does not want this payment.
+    """`incorrect_or_unknown_payment_details`: the recipient does not want this payment.
 
     Old nodes leave out the height, or both fields; what is absent decodes to zero.
 
@@ -259,7 +259,7 @@ class IncorrectOrUnknownPaymentDetails(KnownFailure):
 
 @frozen
 class IncorrectPaymentAmount(KnownFailure):
-    """``incorrect_payment_amount``: withdrawn from BOLT 4, since it let others probe payments."""
+    """`incorrect_payment_amount`: withdrawn from BOLT 4, since it let others probe payments."""
 
     CODE: ClassVar[int] = _PERM | 16
     DESCRIPTION: ClassVar[str] = "the recipient expected another amount"
@@ -267,7 +267,7 @@ class IncorrectPaymentAmount(KnownFailure):
 
 @frozen
 class FinalExpiryTooSoon(KnownFailure):
-    """``final_expiry_too_soon``: withdrawn from BOLT 4, since it let others probe payments."""
+    """`final_expiry_too_soon`: withdrawn from BOLT 4, since it let others probe payments."""
 
     CODE: ClassVar[int] = 17
     DESCRIPTION: ClassVar[str] = "the HTLC expires too soon for the recipient"
@@ -275,7 +275,7 @@ class FinalExpiryTooSoon(KnownFailure):
 
 @frozen
 class FinalIncorrectCltvExpiry(KnownFailure):
-    """``final_incorrect_cltv_expiry``: the last HTLC expires before what the onion says.
+    """`final_incorrect_cltv_expiry`: the last HTLC expires before what the onion says.
 
     Args:
         cltv_expiry: expiry of that HTLC, a block height.
@@ -289,7 +289,7 @@ class FinalIncorrectCltvExpiry(KnownFailure):
 
 @frozen
 class FinalIncorrectHtlcAmount(KnownFailure):
-    """``final_incorrect_htlc_amount``: the last HTLC is smaller than what the onion says.
+    """`final_incorrect_htlc_amount`: the last HTLC is smaller than what the onion says.
 
     Args:
         incoming_htlc_amt: amount of that HTLC, msat.
@@ -303,10 +303,10 @@ class FinalIncorrectHtlcAmount(KnownFailure):
 
 @frozen
 class ChannelDisabled(KnownFailure):
-    """``channel_disabled``: the outgoing channel is switched off.
+    """`channel_disabled`: the outgoing channel is switched off.
 
     Args:
-        disabled_flags: no bit has a meaning (lnd ``Flags``).
+        disabled_flags: no bit has a meaning (lnd `Flags`).
         update: the channel's current terms, if the node tells them.
     """
 
@@ -319,7 +319,7 @@ class ChannelDisabled(KnownFailure):
 
 @frozen
 class ExpiryTooFar(KnownFailure):
-    """``expiry_too_far``: the HTLC would bind the node's money for too long."""
+    """`expiry_too_far`: the HTLC would bind the node's money for too long."""
 
     CODE: ClassVar[int] = 21
     DESCRIPTION: ClassVar[str] = "the HTLC expires further in the future than the node accepts"
@@ -327,7 +327,7 @@ class ExpiryTooFar(KnownFailure):
 
 @frozen
 class InvalidOnionPayload(KnownFailure):
-    """``invalid_onion_payload``: the node's part of the onion is unsound or incomplete.
+    """`invalid_onion_payload`: the node's part of the onion is unsound or incomplete.
 
     Args:
         type: the TLV record that is at fault, or zero.
@@ -343,7 +343,7 @@ class InvalidOnionPayload(KnownFailure):
 
 @frozen
 class MPPTimeout(KnownFailure):
-    """``mpp_timeout``: other parts of a payment did not come in time."""
+    """`mpp_timeout`: other parts of a payment did not come in time."""
 
     CODE: ClassVar[int] = 23
     DESCRIPTION: ClassVar[str] = "the other parts of the payment did not arrive in time"
@@ -351,7 +351,7 @@ class MPPTimeout(KnownFailure):
 
 @frozen
 class InvalidOnionBlinding(KnownFailure):
-    """``invalid_onion_blinding``: something went wrong within a blinded path.
+    """`invalid_onion_blinding`: something went wrong within a blinded path.
 
     Args:
         sha256_of_onion: SHA-256 of the onion as received, 32 bytes; lnd permits zeros.

@@ -1,7 +1,7 @@
 """Fields for attrs classes: checked where they are set, and with their form on the wire.
 
-Each function returns an ``attrs.field`` with a default, a validator, and in its metadata the codec
-that ``layout.py`` reads. A bad value, of the wrong type or out of range, raises a ``ValueError``
+Each function returns an `attrs.field` with a default, a validator, and in its metadata the codec
+that `layout.py` reads. A bad value, of the wrong type or out of range, raises a `ValueError`
 that names class, field and value::
 
     UpdateAddHTLC.amount must be an unsigned 64-bit integer, got -1
@@ -70,7 +70,7 @@ def big_size(default: int = 0) -> Any:
 
 
 def fixed_bytes(length: int, default: bytes | None = None) -> Any:
-    """Exactly ``length`` bytes; zeros unless told otherwise."""
+    """Exactly `length` bytes; zeros unless told otherwise."""
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not is_bytes(value, length):
@@ -80,7 +80,7 @@ def fixed_bytes(length: int, default: bytes | None = None) -> Any:
 
 
 def variable_bytes(maximum: int = 0xFFFF, default: bytes = b"") -> Any:
-    """At most ``maximum`` bytes, their number before them in a ``u16``."""
+    """At most `maximum` bytes, their number before them in a `u16`."""
     return _field(default, at_most(maximum), Prefixed())
 
 
@@ -90,18 +90,18 @@ def tlv_stream() -> Any:
 
 
 def short_channel_id(default: ShortChannelID = ShortChannelID(), on_setattr: Any = None) -> Any:
-    """A ``ShortChannelID``; a plain integer is refused."""
+    """A `ShortChannelID`; a plain integer is refused."""
     check = _instance(ShortChannelID, "a ShortChannelID")
     return _field(default, check, ShortChannelIDCodec(), on_setattr)
 
 
 def channel_id(default: ChannelID = ChannelID()) -> Any:
-    """A ``ChannelID``; plain bytes are refused."""
+    """A `ChannelID`; plain bytes are refused."""
     return _field(default, _instance(ChannelID, "a ChannelID"), ChannelIDCodec())
 
 
 def at_most(maximum: int) -> _Validator:
-    """Return a validator for ``bytes`` no longer than ``maximum``."""
+    """Return a validator for `bytes` no longer than `maximum`."""
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, bytes) or len(value) > maximum:
@@ -113,7 +113,7 @@ def at_most(maximum: int) -> _Validator:
 def bad_value(
     instance: object, attribute: attrs.Attribute[Any], wanted: str, value: object
 ) -> ValueError:
-    """Return the error for a field's value that is not as ``wanted``."""
+    """Return the error for a field's value that is not as `wanted`."""
     return ValueError(
         f"{type(instance).__name__}.{attribute.name} must be {wanted}, got {shown(value)}"
     )

@@ -19,11 +19,11 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 @final
 class ShortChannelID(int):
-    """Where a channel's funding output is in the chain (BOLT 7, lnd ``ShortChannelID``).
+    """Where a channel's funding output is in the chain (BOLT 7, lnd `ShortChannelID`).
 
-    It is an ``int``, the 64-bit number that goes over the wire (block height 24 bits, transaction
-    index 24, output index 16), and hashes, compares and sorts as one. ``str()`` and an f-string
-    give ``539268x845x1``, ``int()`` the plain number. The default, zero, is lnd's "no channel"
+    It is an `int`, the 64-bit number that goes over the wire (block height 24 bits, transaction
+    index 24, output index 16), and hashes, compares and sorts as one. `str()` and an f-string
+    give `539268x845x1`, `int()` the plain number. The default, zero, is lnd's "no channel"
     and is false.
 
     Args:
@@ -50,10 +50,10 @@ class ShortChannelID(int):
 
     @classmethod
     def from_int(cls, value: int) -> ShortChannelID:
-        """Return the id with the 64-bit number ``value``, as it stands in messages and logs.
+        """Return the id with the 64-bit number `value`, as it stands in messages and logs.
 
         Raises:
-            ValueError: ``value`` is no integer from 0 to 2**64 - 1.
+            ValueError: `value` is no integer from 0 to 2**64 - 1.
         """
         if not is_uint(value, _UINT64_MAX):
             raise ValueError(
@@ -63,14 +63,14 @@ class ShortChannelID(int):
 
     @classmethod
     def from_string(cls, text: str) -> ShortChannelID:
-        """Return the id that ``text`` writes, as people and tools do.
+        """Return the id that `text` writes, as people and tools do.
 
         Args:
-            text: ``539268x845x1``, ``539268:845:1`` or the decimal 64-bit number; blanks around
+            text: `539268x845x1`, `539268:845:1` or the decimal 64-bit number; blanks around
                 it do not count.
 
         Raises:
-            ValueError: ``text`` has another form, or a part is out of its range.
+            ValueError: `text` has another form, or a part is out of its range.
         """
         stripped = text.strip()
         if _NUMBER.fullmatch(stripped):
@@ -110,16 +110,16 @@ class ShortChannelID(int):
 
 @final
 class ChannelID(bytes):
-    """The 32 bytes that name a channel in messages between its peers (BOLT 2, lnd ``ChannelID``).
+    """The 32 bytes that name a channel in messages between its peers (BOLT 2, lnd `ChannelID`).
 
-    ``str()`` gives them as hex, ``ChannelID.fromhex`` reads that. The default is all zeros, which
-    in BOLT 1's ``error`` and ``warning`` means every channel of the connection.
+    `str()` gives them as hex, `ChannelID.fromhex` reads that. The default is all zeros, which
+    in BOLT 1's `error` and `warning` means every channel of the connection.
 
     Args:
         value: exactly 32 bytes.
 
     Raises:
-        ValueError: ``value`` is not of type ``bytes``, or not 32 bytes long.
+        ValueError: `value` is not of type `bytes`, or not 32 bytes long.
     """
 
     __slots__ = ()
@@ -131,7 +131,7 @@ class ChannelID(bytes):
 
     @classmethod
     def from_outpoint(cls, txid: bytes, output_index: int) -> ChannelID:
-        """Return the id of a funding output's channel (BOLT 2, lnd ``NewChanIDFromOutPoint``).
+        """Return the id of a funding output's channel (BOLT 2, lnd `NewChanIDFromOutPoint`).
 
         Args:
             txid: the funding transaction's id, 32 bytes in the order of the wire (the reverse of
@@ -139,7 +139,7 @@ class ChannelID(bytes):
             output_index: index of the funding output, 0 to 2**16 - 1.
 
         Raises:
-            ValueError: ``txid`` is not 32 bytes, or the index is out of range.
+            ValueError: `txid` is not 32 bytes, or the index is out of range.
         """
         if not is_uint(output_index, _UINT16_MAX):
             raise ValueError(

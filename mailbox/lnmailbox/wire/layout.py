@@ -1,11 +1,12 @@
 """How a field stands in a message: a class's fields, in their order, are its layout on the wire.
 
-A field made by ``fields.py`` carries a ``Codec`` in its metadata under ``CODEC``. ``layout(cls)``
+A field made by `fields.py` carries a `Codec` in its metadata under `CODEC`. `layout(cls)`
 lists them.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Protocol
 
 import attrs
@@ -32,9 +33,11 @@ CODEC = "lnmailbox.codec"
 class Codec(Protocol):
     """One field's form on the wire."""
 
+    @abstractmethod
     def write(self, value: Any) -> bytes:
         """Return the bytes of a value that its field has checked."""
 
+    @abstractmethod
     def read(self, reader: Reader, field: str) -> Any:
         """Take a value.
 
@@ -42,8 +45,9 @@ class Codec(Protocol):
             DecodeError: the bytes are too few, or no such value.
         """
 
+    @abstractmethod
     def size(self, value: Any) -> int:
-        """Return ``len(self.write(value))`` without writing it."""
+        """Return `len(self.write(value))` without writing it."""
 
 
 def layout(cls: type) -> tuple[tuple[str, Codec], ...]:
@@ -60,7 +64,7 @@ _layouts: dict[type, tuple[tuple[str, Codec], ...]] = {}
 
 @attrs.frozen
 class UInt:
-    """An unsigned big-endian integer of ``length`` bytes (BOLT 1 ``byte``, ``u16`` to ``u64``)."""
+    """An unsigned big-endian integer of `length` bytes (BOLT 1 `byte`, `u16` to `u64`)."""
 
     length: int
 
@@ -76,7 +80,7 @@ class UInt:
 
 @attrs.frozen
 class Fixed:
-    """Exactly ``length`` bytes."""
+    """Exactly `length` bytes."""
 
     length: int
 
@@ -91,7 +95,7 @@ class Fixed:
 
 
 class Prefixed:
-    """A ``u16`` length and as many bytes."""
+    """A `u16` length and as many bytes."""
 
     def write(self, value: bytes) -> bytes:
         return len(value).to_bytes(2, "big") + value

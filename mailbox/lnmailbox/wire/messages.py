@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from attrs import define
@@ -30,11 +31,12 @@ MAX_MESSAGE_SIZE = 65535
 
 @runtime_checkable
 class Message(Protocol):
-    """What every message on the wire has (lnd ``lnwire.Message``)."""
+    """What every message on the wire has (lnd `lnwire.Message`)."""
 
     MSG_TYPE: ClassVar[int]
     """The number that the BOLTs give this kind of message."""
 
+    @abstractmethod
     def encode(self) -> bytes:
         """Return the message as it goes over the wire: 2 bytes type, then the fields.
 
@@ -42,8 +44,9 @@ class Message(Protocol):
             ValueError: it would be longer than 65535 bytes.
         """
 
+    @abstractmethod
     def serialized_size(self) -> int:
-        """Return ``len(self.encode())``, the type included, without encoding."""
+        """Return `len(self.encode())`, the type included, without encoding."""
 
 
 class WireMessage:
@@ -56,7 +59,7 @@ class WireMessage:
     def encode(self) -> bytes:
         """Return the message as it goes over the wire: 2 bytes type, then the fields.
 
-        This is what lnd's ``WriteMessage`` writes.
+        This is what lnd's `WriteMessage` writes.
 
         Raises:
             ValueError: it would be longer than 65535 bytes.
@@ -70,10 +73,10 @@ class WireMessage:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Return the message that ``encode`` wrote as ``data``.
+        """Return the message that `encode` wrote as `data`.
 
         Raises:
-            DecodeError: ``data`` begins with another type, ends too early, or is longer than
+            DecodeError: `data` begins with another type, ends too early, or is longer than
                 65535 bytes.
         """
         if len(data) > MAX_MESSAGE_SIZE:
@@ -87,7 +90,7 @@ class WireMessage:
         return cls._decode_fields(reader)
 
     def serialized_size(self) -> int:
-        """Return ``len(self.encode())``, the type included, without encoding."""
+        """Return `len(self.encode())`, the type included, without encoding."""
         return 2 + sum(codec.size(getattr(self, name)) for name, codec in layout(type(self)))
 
     def _encode_fields(self) -> bytes:
@@ -101,18 +104,18 @@ class WireMessage:
 
 @define
 class UpdateAddHTLC(WireMessage):
-    """An HTLC offered to the peer: ``update_add_htlc``, BOLT 2, lnd ``UpdateAddHTLC``.
+    """An HTLC offered to the peer: `update_add_htlc`, BOLT 2, lnd `UpdateAddHTLC`.
 
-    Mutable, because the link fills in ``chan_id`` and ``id``; compared by value.
+    Mutable, because the link fills in `chan_id` and `id`; compared by value.
 
     Args:
         chan_id: the channel.
         id: the HTLC's number, counted by the side that offers it.
         amount: msat.
         payment_hash: SHA-256 of the preimage, 32 bytes.
-        expiry: block height at which the HTLC times out (``cltv_expiry``).
+        expiry: block height at which the HTLC times out (`cltv_expiry`).
         onion_blob: the onion for the next hops, 1366 bytes.
-        extra_data: the TLV stream after the fields, raw; a blinded hop's ``path_key`` is in it.
+        extra_data: the TLV stream after the fields, raw; a blinded hop's `path_key` is in it.
 
     Raises:
         ValueError: a value has the wrong type or is out of its range; also when set later.
@@ -131,9 +134,9 @@ class UpdateAddHTLC(WireMessage):
 
 @define
 class UpdateFulfillHTLC(WireMessage):
-    """The preimage that settles an HTLC: ``update_fulfill_htlc``, BOLT 2.
+    """The preimage that settles an HTLC: `update_fulfill_htlc`, BOLT 2.
 
-    Mutable, compared by value. lnd ``UpdateFulfillHTLC``.
+    Mutable, compared by value. lnd `UpdateFulfillHTLC`.
 
     Args:
         chan_id: the channel.
@@ -155,15 +158,15 @@ class UpdateFulfillHTLC(WireMessage):
 
 @define
 class UpdateFailHTLC(WireMessage):
-    """An HTLC that failed, with a reason for its sender: ``update_fail_htlc``, BOLT 2.
+    """An HTLC that failed, with a reason for its sender: `update_fail_htlc`, BOLT 2.
 
-    Mutable, compared by value. lnd ``UpdateFailHTLC``.
+    Mutable, compared by value. lnd `UpdateFailHTLC`.
 
     Args:
         chan_id: the channel.
         id: the HTLC's number.
         reason: the failure under the onion encryption of every hop so far (BOLT 4), usually
-            292 bytes; or the 260 clear bytes of ``encode_failure`` where the sender is this node.
+            292 bytes; or the 260 clear bytes of `encode_failure` where the sender is this node.
         extra_data: the TLV stream after the fields, raw.
 
     Raises:
@@ -180,9 +183,9 @@ class UpdateFailHTLC(WireMessage):
 
 @define
 class UpdateFailMalformedHTLC(WireMessage):
-    """An HTLC whose onion the peer cannot read: ``update_fail_malformed_htlc``, BOLT 2.
+    """An HTLC whose onion the peer cannot read: `update_fail_malformed_htlc`, BOLT 2.
 
-    Mutable, compared by value. lnd ``UpdateFailMalformedHTLC``.
+    Mutable, compared by value. lnd `UpdateFailMalformedHTLC`.
 
     Args:
         chan_id: the channel.

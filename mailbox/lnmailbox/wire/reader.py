@@ -10,14 +10,14 @@ class DecodeError(ValueError):
 
 
 class Reader:
-    """Takes fields off the front of ``data``.
+    """Takes fields off the front of `data`.
 
     Args:
         data: any buffer; copied.
         name: what is being read, for the texts of errors.
 
     Raises:
-        TypeError: ``data`` is no buffer.
+        TypeError: `data` is no buffer.
     """
 
     __slots__ = ("_data", "_position", "name")
@@ -33,7 +33,7 @@ class Reader:
         return len(self._data) - self._position
 
     def take(self, length: int, field: str) -> bytes:
-        """Take ``length`` bytes.
+        """Take `length` bytes.
 
         Raises:
             DecodeError: fewer are left.
@@ -45,7 +45,7 @@ class Reader:
         return self._data[start : self._position]
 
     def uint(self, length: int, field: str) -> int:
-        """Take an unsigned big-endian integer of ``length`` bytes.
+        """Take an unsigned big-endian integer of `length` bytes.
 
         Raises:
             DecodeError: fewer are left.
