@@ -25,7 +25,7 @@ def seconds_to_ns(name: str, seconds: float) -> int:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, (int, float))
-        or not math.isfinite(seconds)
+        or (isinstance(seconds, float) and not math.isfinite(seconds * 1_000_000_000))
         or seconds < 0
     ):
         raise ValueError(f"{name} must be a finite number of seconds >= 0, got {seconds!r}")

@@ -58,8 +58,7 @@ class MemoryMailBox(MailBox):
         self._alarm_at: int | None = None
         self._courier: Courier | None = None
         self._courier_busy = False
-        self._stopping = threading.Event()
-        self._quit = _Quit(self._stopping)
+        self._quit: threading.Event | None = None  # made for the first callback that gets it
         self._adds_failed = 0
         self._adds_expired = 0
         self._encrypt_errors = 0
@@ -195,7 +194,8 @@ class MemoryMailBox(MailBox):
                 return
             self._stopped = True
             self._running = False
-            self._stopping.set()
+            if self._quit is not None:
+                self._quit.set()
             self._message_outbox.close_locked()
             self._packet_outbox.close_locked()
         self._tell_all_listeners()
@@ -283,10 +283,15 @@ class MemoryMailBox(MailBox):
             removed = self._adds.remove(add)  # not if it was acked meanwhile
             self._adds_failed += removed
             self._adds_expired += removed and expired
+            if self._quit is None:
+                self._quit = threading.Event()
+                if self._stopped:
+                    self._quit.set()
+            quit_signal = _Quit(self._quit)
         if fail_packet is None or not removed:
             return False
         try:
-            self._config.forward_packets(self._quit, fail_packet)
+            self._config.forward_packets(quit_signal, fail_packet)
         except BaseException as error:
             with self._lock:
                 self._forward_errors += 1

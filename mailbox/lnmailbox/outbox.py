@@ -71,8 +71,9 @@ class Outbox(Generic[T]):
         self._open = False
         self._closed = False
         # Waited on by receivers, until there is an item to take or the mailbox is stopped.
-        # Notified by who makes items deliverable, and by `close_locked`.
-        self._readable = threading.Condition(lock)
+        # Notified by who makes items deliverable, and by `close_locked`. Made when somebody
+        # waits: a mailbox without receivers is smaller by a quarter.
+        self._readable: threading.Condition | None = None
         self.waiting = 0  # receivers in `_readable`
         self.listeners: tuple[Callable[[Outbox[Any]], None], ...] = ()
         self.last_turn = 0  # when `select` last took from here
@@ -90,13 +91,14 @@ class Outbox(Generic[T]):
             MailBoxShuttingDown: the mailbox is stopped, now or while waiting.
             ValueError: `timeout` is not a finite number of at least 0.
         """
+        deadline = None if timeout is None else _deadline(timeout)
         item = None
         try:
             with self._lock:
                 if self._open:
                     item = self._take()
                 if item is None:
-                    item = self._wait_locked(self._take, block, timeout)
+                    item = self._wait_locked(self._take, block, deadline)
             return item
         except BaseException:
             # KeyboardInterrupt can come between taking the item and returning it.
@@ -120,6 +122,7 @@ class Outbox(Generic[T]):
         """
         if not isinstance(max_items, int) or max_items < 1:
             raise ValueError(f"max_items must be an integer >= 1, got {max_items!r}")
+        deadline = None if timeout is None else _deadline(timeout)
         batch: list[T] = []
 
         def fill() -> list[T] | None:
@@ -129,7 +132,7 @@ class Outbox(Generic[T]):
         try:
             with self._lock:
                 if not self._open or fill() is None:
-                    self._wait_locked(fill, block, timeout)
+                    self._wait_locked(fill, block, deadline)
             return batch
         except BaseException:
             if batch:
@@ -201,11 +204,11 @@ class Outbox(Generic[T]):
 
     def notify_locked(self, count: int = 1) -> None:
         """Wake as many receivers as items have become deliverable."""
-        if self.waiting:
+        if self._readable is not None and self.waiting:
             self._readable.notify(count)
 
     def notify_all_locked(self) -> None:
-        if self.waiting:
+        if self._readable is not None and self.waiting:
             self._readable.notify_all()
 
     def tell_listeners(self) -> None:
@@ -236,10 +239,9 @@ class Outbox(Generic[T]):
         with self._lock:
             return None if self._closed else self._open and self._source.has_mail()
 
-    def _wait_locked(self, take: Callable[[], Any], block: bool, timeout: float | None) -> Any:
-        deadline = None
-        if timeout is not None:
-            deadline = _now_ns() + seconds_to_ns("timeout", timeout)
+    def _wait_locked(self, take: Callable[[], Any], block: bool, deadline: int | None) -> Any:
+        if self._readable is None:
+            self._readable = threading.Condition(self._lock)
         while True:
             if self._closed:
                 raise MailBoxShuttingDown
@@ -270,3 +272,7 @@ class Outbox(Generic[T]):
             self._source.put_back(batch)
             self.notify_locked(len(batch))
         self.tell_listeners()
+
+
+def _deadline(timeout: float) -> int:
+    return _now_ns() + seconds_to_ns("timeout", timeout)
