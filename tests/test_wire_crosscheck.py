@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from lnmailbox.wire import (
     ChannelUpdate,
@@ -30,13 +31,15 @@ from wire_strategies import (
 )
 
 Message = pytest.importorskip("pyln.proto.message", reason="pyln-proto is not installed").Message
+onion = pytest.importorskip("pyln.proto.onion", reason="pyln-proto is not installed")
+SphinxErrorEncrypter = pytest.importorskip("lnmailbox.sphinx").SphinxErrorEncrypter
 bolt2 = pytest.importorskip("pyln.spec.bolt2", reason="pyln-bolt2 is not installed").namespace
 bolt4 = pytest.importorskip("pyln.spec.bolt4", reason="pyln-bolt4 is not installed").namespace
 bolt7 = pytest.importorskip("pyln.spec.bolt7", reason="pyln-bolt7 is not installed").namespace
 
 TLVS = {"extra_data", "extra_opaque_data"}
 # The BOLTs' names where lnd's are others.
-BOLT_NAMES = {
+MESSAGE_NAMES = {
     "chan_id": "channel_id",
     "amount": "amount_msat",
     "expiry": "cltv_expiry",
@@ -45,7 +48,12 @@ BOLT_NAMES = {
     "time_lock_delta": "cltv_expiry_delta",
     "base_fee": "fee_base_msat",
     "fee_rate": "fee_proportional_millionths",
+}
+FAILURE_NAMES = {
+    "amount": "htlc_msat",
     "disabled_flags": "flags",
+    "incoming_htlc_amount": "incoming_htlc_amt",
+    "onion_sha256": "sha256_of_onion",
     "update": "channel_update",
 }
 NOT_IN_PYLN = {FinalExpiryTooSoon, IncorrectPaymentAmount, InvalidOnionBlinding}
@@ -53,10 +61,9 @@ NOT_IN_PYLN = {FinalExpiryTooSoon, IncorrectPaymentAmount, InvalidOnionBlinding}
 
 def as_pyln(value: Any) -> dict[str, Any]:
     """Return the fields as pyln names and writes them."""
-    fields = attrs.asdict(value, recurse=False)
-    return {
-        BOLT_NAMES.get(name, name): pyln_value(fields[name]) for name in fields if name not in TLVS
-    }
+    names = FAILURE_NAMES if isinstance(value, KnownFailure) else MESSAGE_NAMES
+    fields = attrs.asdict(value, recurse=False, filter=lambda field, _: field.name not in TLVS)
+    return {names.get(name, name): pyln_value(content) for name, content in fields.items()}
 
 
 def pyln_value(value: Any) -> Any:
@@ -71,9 +78,8 @@ def pyln_value(value: Any) -> Any:
 
 def without_tlvs(value: Any) -> Any:
     """Return the value without its TLV stream: pyln reads only the records it knows."""
-    return attrs.evolve(
-        value, **{field.name: b"" for field in attrs.fields(type(value)) if field.name in TLVS}
-    )
+    names = TLVS.intersection(attrs.fields_dict(type(value)))
+    return attrs.evolve(value, **dict.fromkeys(names, b""))
 
 
 def pyln_encode(namespace: Any, number: int, fields: dict[str, Any]) -> bytes:
@@ -127,3 +133,13 @@ def test_pyln_knows_no_failure_that_is_unknown_here(failure: FailureMessage):
     known = bolt4.get_msgtype_by_number(failure.code) is not None
 
     assert known == (not isinstance(failure, UnknownFailure) and type(failure) not in NOT_IN_PYLN)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=1, max_size=300))
+def test_pyln_agrees_on_a_layer_of_the_onion_encryption(secret: bytes, reason: bytes):
+    """The key is made from the secret and `ammag`, the stream is ChaCha20 from zero."""
+    stream = bytearray(len(reason))
+    onion.chacha20_stream(onion.generate_key(secret, b"ammag"), stream)
+    expected = bytes(a ^ b for a, b in zip(reason, stream, strict=True))
+
+    assert expected == SphinxErrorEncrypter(secret).intermediate_encrypt(reason)

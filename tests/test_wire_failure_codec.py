@@ -100,7 +100,7 @@ def test_longer_forms_and_any_padding_are_accepted(encoded: str, failure):
         ("0002" + "2002" + "00fe" + "00" * 255, "failure.end at byte 260: 1 bytes follow"),
         ("0002" + "2002" + "00fd" + "00" * 253, "failure: message and padding have 2 and 253"),
         ("0002" + "4001" + "0002" + "0000", "failure: message and padding have 2 and 2 bytes"),
-        ("0020" + "c005" + "2a" * 30 + "00e0" + "00" * 224, "InvalidOnionHmac.sha256_of_onion at"),
+        ("0020" + "c005" + "2a" * 30 + "00e0" + "00" * 224, "InvalidOnionHmac.onion_sha256 at"),
         ("0000" + "0100" + "00" * 256, "failure.code at byte 0: needs 2 bytes, 0 are left"),
     ],
 )

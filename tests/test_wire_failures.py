@@ -202,8 +202,8 @@ def test_old_nodes_may_leave_out_amount_and_height(encoded: str, failure: Failur
     [
         ("", "failure.code at byte 0: needs 2 bytes, 0 are left"),
         ("20", "failure.code at byte 0: needs 2 bytes, 1 are left"),
-        ("c005" + "2a" * 30, "InvalidOnionHmac.sha256_of_onion at byte 2: needs 32 bytes, 30"),
-        ("400f" + "00" * 7, "IncorrectOrUnknownPaymentDetails.htlc_msat at byte 2: needs 8 bytes"),
+        ("c005" + "2a" * 30, "InvalidOnionHmac.onion_sha256 at byte 2: needs 32 bytes, 30"),
+        ("400f" + "00" * 7, "IncorrectOrUnknownPaymentDetails.amount at byte 2: needs 8 bytes"),
         ("400f" + "00" * 11, "IncorrectOrUnknownPaymentDetails.height at byte 10: needs 4 bytes"),
         ("1007", "TemporaryChannelFailure.update length at byte 2: needs 2 bytes, 0 are left"),
         ("1007" + "0005" + "00", "TemporaryChannelFailure.update at byte 4: needs 5 bytes, 1"),

@@ -37,9 +37,10 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "disabled_flags": uints(16),
     "height": uints(32),
     "cltv_expiry": uints(32),
+    "amount": uints(64),
     "htlc_msat": uints(64),
-    "incoming_htlc_amt": uints(64),
-    "sha256_of_onion": st.binary(min_size=32, max_size=32),
+    "incoming_htlc_amount": uints(64),
+    "onion_sha256": st.binary(min_size=32, max_size=32),
     "extra_opaque_data": tlv_streams,
 }
 

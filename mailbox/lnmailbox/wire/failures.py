@@ -1,7 +1,7 @@
 """The failure messages of BOLT 4, one class each, and two that nodes no longer send.
 
-Names are the BOLT's (lnd puts `Fail` before them). Where BOLT 4 and lnd disagree, the BOLT is
-followed: `channel_update` may be absent everywhere, and `invalid_realm` was PERM|1.
+Classes have the BOLT's names (lnd puts `Fail` before them), fields lnd's. Where BOLT and lnd differ
+in bytes, the BOLT is right: `channel_update` may be absent everywhere, `invalid_realm` was PERM|1.
 """
 
 from __future__ import annotations
@@ -92,13 +92,13 @@ class InvalidOnionVersion(KnownFailure):
     """`invalid_onion_version`: the onion's first byte is unknown.
 
     Args:
-        sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
+        onion_sha256: SHA-256 of the onion as received, 32 bytes.
     """
 
     CODE: ClassVar[int] = _BADONION | _PERM | 4
     DESCRIPTION: ClassVar[str] = "the node does not know this version of the onion"
 
-    sha256_of_onion: bytes = fixed_bytes(32)
+    onion_sha256: bytes = fixed_bytes(32)
 
 
 @frozen
@@ -106,13 +106,13 @@ class InvalidOnionHmac(KnownFailure):
     """`invalid_onion_hmac`: the onion was damaged on its way, or made wrongly.
 
     Args:
-        sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
+        onion_sha256: SHA-256 of the onion as received, 32 bytes.
     """
 
     CODE: ClassVar[int] = _BADONION | _PERM | 5
     DESCRIPTION: ClassVar[str] = "the onion's HMAC was wrong when it reached the node"
 
-    sha256_of_onion: bytes = fixed_bytes(32)
+    onion_sha256: bytes = fixed_bytes(32)
 
 
 @frozen
@@ -120,13 +120,13 @@ class InvalidOnionKey(KnownFailure):
     """`invalid_onion_key`: the onion's ephemeral key is no point of the curve.
 
     Args:
-        sha256_of_onion: SHA-256 of the onion as received, 32 bytes.
+        onion_sha256: SHA-256 of the onion as received, 32 bytes.
     """
 
     CODE: ClassVar[int] = _BADONION | _PERM | 6
     DESCRIPTION: ClassVar[str] = "the node could not read the onion's ephemeral key"
 
-    sha256_of_onion: bytes = fixed_bytes(32)
+    onion_sha256: bytes = fixed_bytes(32)
 
 
 @frozen
@@ -238,7 +238,7 @@ class IncorrectOrUnknownPaymentDetails(KnownFailure):
     Old nodes leave out the height, or both fields; what is absent decodes to zero.
 
     Args:
-        htlc_msat: amount of the HTLC, msat.
+        amount: amount of the HTLC, msat.
         height: best block height that the recipient knew.
     """
 
@@ -247,14 +247,14 @@ class IncorrectOrUnknownPaymentDetails(KnownFailure):
         "the recipient does not know the payment, or its amount, secret or expiry is wrong"
     )
 
-    htlc_msat: int = uint64()
+    amount: int = uint64()
     height: int = uint32()
 
     @classmethod
     def _read(cls, code: int, reader: Reader) -> Self:
-        htlc_msat = reader.uint(8, "htlc_msat") if reader.left else 0
+        amount = reader.uint(8, "amount") if reader.left else 0
         height = reader.uint(4, "height") if reader.left else 0
-        return cls(htlc_msat, height, extra_opaque_data=reader.rest())
+        return cls(amount, height, extra_opaque_data=reader.rest())
 
 
 @frozen
@@ -292,13 +292,13 @@ class FinalIncorrectHtlcAmount(KnownFailure):
     """`final_incorrect_htlc_amount`: the last HTLC is smaller than what the onion says.
 
     Args:
-        incoming_htlc_amt: amount of that HTLC, msat.
+        incoming_htlc_amount: amount of that HTLC, msat.
     """
 
     CODE: ClassVar[int] = 19
     DESCRIPTION: ClassVar[str] = "the last HTLC's amount is not the one in the onion"
 
-    incoming_htlc_amt: int = uint64()
+    incoming_htlc_amount: int = uint64()
 
 
 @frozen
@@ -306,7 +306,7 @@ class ChannelDisabled(KnownFailure):
     """`channel_disabled`: the outgoing channel is switched off.
 
     Args:
-        disabled_flags: no bit has a meaning (lnd `Flags`).
+        disabled_flags: no bit has a meaning (lnd `Flags`, which here are the code's).
         update: the channel's current terms, if the node tells them.
     """
 
@@ -354,13 +354,13 @@ class InvalidOnionBlinding(KnownFailure):
     """`invalid_onion_blinding`: something went wrong within a blinded path.
 
     Args:
-        sha256_of_onion: SHA-256 of the onion as received, 32 bytes; lnd permits zeros.
+        onion_sha256: SHA-256 of the onion as received, 32 bytes; lnd permits zeros.
     """
 
     CODE: ClassVar[int] = _BADONION | _PERM | 24
     DESCRIPTION: ClassVar[str] = "something is wrong within the blinded part of the route"
 
-    sha256_of_onion: bytes = fixed_bytes(32)
+    onion_sha256: bytes = fixed_bytes(32)
 
 
 register(
