@@ -1,7 +1,7 @@
 """The failure messages of BOLT 4, one class each, and two that nodes no longer send.
 
-Classes have the BOLT's names (lnd puts `Fail` before them), fields lnd's. Where BOLT and lnd differ
-in bytes, the BOLT is right: `channel_update` may be absent everywhere, `invalid_realm` was PERM|1.
+Classes have the BOLT's names (lnd puts `Fail` before them), fields lnd's. Where the two differ in
+bytes, the BOLT is right: `channel_update` may be absent everywhere, `invalid_realm` was PERM|1.
 """
 
 from __future__ import annotations
