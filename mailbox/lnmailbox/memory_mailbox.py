@@ -332,10 +332,13 @@ class _PacketSource:
             reply = self._replies.take()
             if reply is not None:
                 return reply
-        if self._adds.waiting:
-            self._adds.expire_if_due(self._now_ns())
-            return self._adds.take()
-        return None
+        adds = self._adds
+        if not adds.waiting:
+            return None
+        now = self._now_ns()
+        if adds.waiting[0].deadline <= now or not adds.in_order:
+            adds.expire(now)
+        return adds.take()
 
     def take_into(self, batch: list[HTLCPacket], size: int) -> None:
         self._replies.take_into(batch, size)

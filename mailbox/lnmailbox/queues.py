@@ -83,7 +83,7 @@ class PacketQueue:
     or the shells are the greater part.
     """
 
-    __slots__ = ("_added", "_in_order", "_latest", "_round", "_shells", "unacked", "waiting")
+    __slots__ = ("_added", "in_order", "_latest", "_round", "_shells", "unacked", "waiting")
 
     def __init__(self) -> None:
         self.unacked: dict[CircuitKey, QueuedPacket] = {}
@@ -93,7 +93,7 @@ class PacketQueue:
         self._added = 0
         self._latest = 0  # the deadline added last
         # Whether no deadline is before an earlier packet's; not so once the clock went back.
-        self._in_order = True
+        self.in_order = True
 
     @property
     def undelivered(self) -> int:
@@ -112,7 +112,7 @@ class PacketQueue:
         queued = QueuedPacket(packet, key, self._added, deadline)
         self._added += 1
         if deadline < self._latest:
-            self._in_order = False
+            self.in_order = False
         self._latest = deadline
         self.unacked[key] = queued
         self.waiting.append(queued)
@@ -139,7 +139,7 @@ class PacketQueue:
         """Append what `prepare` returned just before."""
         self._added += len(prepared)
         for queued in islice(prepared.values(), 1):  # they have one deadline
-            self._in_order = self._in_order and queued.deadline >= self._latest
+            self.in_order = self.in_order and queued.deadline >= self._latest
             self._latest = queued.deadline
         self.unacked |= prepared
         self.waiting.extend(prepared.values())
@@ -239,7 +239,7 @@ class PacketQueue:
         assert numbers == sorted(set(numbers))
         assert all(q.packet and q.key == key for key, q in self.unacked.items())
         deadlines = [queued.deadline for queued in self.unacked.values()]
-        assert not self._in_order or deadlines == sorted(deadlines)
+        assert not self.in_order or deadlines == sorted(deadlines)
 
 
 class AddQueue(PacketQueue):
@@ -265,20 +265,16 @@ class AddQueue(PacketQueue):
         """How many expired Adds wait to be failed back."""
         return len(self._overdue) + len(self._stuck)
 
-    def expire_if_due(self, now: int) -> None:
-        """Do as `expire` where that would change what is handed out next."""
-        if self.waiting[0].deadline <= now or not self._in_order:
-            self.expire(now)
-
     def expire(self, now: int) -> bool:
         """Make overdue what is undelivered and has a deadline of `now` or earlier.
 
-        To be called before an Add is taken. Returns whether there is something to claim.
+        To be called before an Add is taken, unless `in_order` and the first one is not due.
+        Returns whether there is something to claim.
         """
         if self._stuck and self._retry_at <= now:
             self._overdue.update(self._stuck)
             self._stuck.clear()
-        if not self._in_order:
+        if not self.in_order:
             self._expired_to_the_front(now)
         waiting = self.waiting
         while waiting and waiting[0].deadline <= now:
@@ -294,7 +290,7 @@ class AddQueue(PacketQueue):
     def next_deadline(self) -> int | None:
         """When `expire` has something to do at the earliest; None if never."""
         deadlines = [self._retry_at] if self._stuck else []
-        stop = 1 if self._in_order else None
+        stop = 1 if self.in_order else None
         deadlines += [queued.deadline for queued in islice(self.waiting, stop)]
         return min(deadlines, default=None)
 
@@ -366,7 +362,7 @@ class AddQueue(PacketQueue):
         self.waiting = deque(left)
         self._shells = 0
         deadlines = [queued.deadline for queued in self.unacked.values()]
-        self._in_order = deadlines == sorted(deadlines)
+        self.in_order = deadlines == sorted(deadlines)
 
     def _check(self) -> None:
         super()._check()
