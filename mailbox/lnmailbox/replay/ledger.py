@@ -7,7 +7,7 @@ clock, and a packet may be anything that is hashable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 import attrs
@@ -112,7 +112,7 @@ class Account(Generic[_P]):
         if entry is None:
             self.counts.duplicated += 1
             return False
-        if packet is not next(iter(self._replies or self._adds)):
+        if packet != next(iter(self._replies or self._adds)):
             self.counts.out_of_order += 1
         self._withdraw(packet, entry)
         self._taken[packet] = entry
@@ -159,7 +159,7 @@ class Account(Generic[_P]):
 
     def expired(self, packet: _P) -> None:
         """The mailbox failed an Add back that was due."""
-        if packet is not next(iter(self._adds)):
+        if packet != next(iter(self._adds)):
             self.counts.out_of_order += 1
         self._withdraw(packet, self._adds[packet])
         self.counts.adds_expired += 1
@@ -175,17 +175,19 @@ class Account(Generic[_P]):
                 self._withdraw(packet, self._replies.get(packet) or self._adds[packet])
             self.counts.lost += 1
 
-    def inventory(self, found: Iterable[_P]) -> None:
+    def inventory(self, found: Sequence[_P]) -> None:
         """Compare what is undelivered with what was found in the mailbox, to the last packet."""
-        expected = dict.fromkeys(self.undelivered)
+        there = set(found)
+        missing = [packet for packet in self.undelivered if packet not in there]
+        expected = dict.fromkeys(packet for packet in self.undelivered if packet in there)
         for packet in found:
             if packet not in expected:
                 self.counts.duplicated += 1
                 continue
-            if packet is not next(iter(expected)):
+            if packet != next(iter(expected)):
                 self.counts.out_of_order += 1
             del expected[packet]
-        self.lose(expected)
+        self.lose(missing)
 
     def _queue_of(self, entry: _Entry) -> dict[_P, _Entry]:
         return self._replies if entry.deadline_ns is None else self._adds

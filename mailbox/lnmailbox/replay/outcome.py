@@ -40,7 +40,7 @@ class Outcome:
     failed_back: list[FailedBack]
     """In order of time."""
     replies_held: int
-    """Results in the log whose Add is still waiting at the end, so that no reply was made."""
+    """Results in the log of which no reply was made, as their Add is still waiting at the end."""
     warnings: list[LogWarning]
     was_given_up: bool
     """Whether a mailbox stalled; a warning says which. What was not reached is not counted."""

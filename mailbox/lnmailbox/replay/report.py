@@ -57,9 +57,6 @@ def _paragraphs(outcome: Outcome) -> Iterator[str]:
     if outcome.failed_back:
         yield from _failed_back(outcome)
         yield ""
-    if outcome.replies_held:
-        yield f"Results in the log whose Add is still waiting: {outcome.replies_held:,}"
-        yield ""
     yield from _accounting(outcome)
 
 
@@ -110,6 +107,11 @@ def _accounting(outcome: Outcome) -> Iterator[str]:
     if outcome.holds:
         yield f"Every Add ended in exactly one way: {equation}."
         yield "Nothing was lost, duplicated or out of order."
+        waiting = total.replies - total.replies_delivered
+        if waiting:
+            yield f"Replies that wait for a link still away: {waiting:,}."
+        if outcome.replies_held:
+            yield f"Replies that wait for the delivery of their Add: {outcome.replies_held:,}."
         return
     yield "THE ACCOUNTING DOES NOT HOLD."
     if outcome.was_given_up:

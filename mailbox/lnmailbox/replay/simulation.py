@@ -125,8 +125,8 @@ class _Replay:
         self._expiry_ns = round(expiry * _NS)
         self._patience = patience
         self._clock = ManualClock()
-        # What mailboxes fail back, from whichever thread.
-        self._returned: queue.SimpleQueue[HTLCPacket] = queue.SimpleQueue()
+        # What mailboxes fail back, from whichever thread, and when.
+        self._returned: queue.SimpleQueue[tuple[int, HTLCPacket]] = queue.SimpleQueue()
         self._orchestrator = MailOrchestrator(
             MailOrchestratorConfig(
                 fetch_update=lambda channel: ChannelUpdate(short_channel_id=channel),
@@ -171,7 +171,7 @@ class _Replay:
 
     def outcome(self) -> Outcome:
         while not self._returned.empty():
-            self._stray(self._returned.get_nowait())
+            self._stray(self._returned.get_nowait()[1])
         channels = {number: channel.account.counts for number, channel in self._channels.items()}
         return Outcome(
             events=self._history.events,
@@ -344,20 +344,20 @@ class _Replay:
         missing = {_key(add.packet): add for add in adds}
         while missing:
             try:
-                fail = self._returned.get(timeout=self._patience)
+                at_ns, fail = self._returned.get(timeout=self._patience)
             except queue.Empty:
                 late = [self._channel_of(add) for add in missing.values()]
                 for channel, add in zip(late, missing.values(), strict=True):
                     channel.account.lose([add.packet])
                 raise self._stalled(late[0], "did not fail an Add back") from None
-            if _key(fail) in missing:
+            if _key(fail) in missing and at_ns == self._clock.now_ns():
                 yield missing.pop(_key(fail)), fail
             else:
                 self._stray(fail)
 
     def _forward_packets(self, _quit: object, *packets: HTLCPacket) -> None:
         for packet in packets:
-            self._returned.put(packet)
+            self._returned.put((self._clock.now_ns(), packet))
 
     def _stray(self, fail: HTLCPacket) -> None:
         channel = self._channels.get(fail.outgoing_chan_id)
