@@ -1,20 +1,43 @@
-"""The README's examples work."""
+"""What the README shows works, and prints what it says."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
-
-def python_fences(text: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+from lnmailbox.__main__ import main
 
 
-@pytest.mark.parametrize("page", ["README.md"])
-def test_the_examples_of_a_page_run(project, page):
-    examples = python_fences((project / page).read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def readme(project) -> str:
+    return (project / "README.md").read_text(encoding="utf-8")
+
+
+def fences(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_run(readme):
+    examples = fences("python", readme)
 
     assert examples
     for number, example in enumerate(examples, 1):
-        exec(compile(example, f"{page}, example {number}", "exec"), {"__name__": "__main__"})
+        exec(compile(example, f"README.md, example {number}", "exec"), {"__name__": "__main__"})
+
+
+def test_the_commands_print_what_is_shown(readme, project, monkeypatch, capsys):
+    """A line of three dots stands for whatever is left out."""
+    monkeypatch.chdir(project)
+    shown = [fence.splitlines() for fence in fences("console", readme)]
+    commands = [(command, *output) for command, *output in shown if "lnmailbox " in command]
+
+    assert commands
+    for command, *output in commands:
+        program, *arguments = shlex.split(command.split(" && ")[-1].removeprefix("$ "))
+        status = main(arguments)
+        printed = capsys.readouterr().out.splitlines()
+
+        assert (program, status) == ("lnmailbox", 0)
+        assert [] == [line for line in output if line != "..." and line not in printed]
