@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from .clock import Clock
 
@@ -74,7 +74,11 @@ class Watch:
 
     @classmethod
     def of(cls, clock: Clock) -> Watch:
-        key: Hashable = clock if isinstance(clock, Hashable) else id(clock)
+        try:
+            hash(clock)
+            key = cast("Hashable", clock)
+        except TypeError:
+            key = id(clock)
         with cls._lock_of_all:
             watch = cls._all.get(key)
             if watch is None:
@@ -83,10 +87,11 @@ class Watch:
 
     def _set(self, alarm: Alarm, deadline_ns: int) -> None:
         with self._lock:
+            # Void until the next lines, should KeyboardInterrupt come between.
+            heappush(self._heap, (deadline_ns, next(self._numbers), alarm))
             if alarm._deadline is None:
                 self._set_alarms += 1
             alarm._deadline = deadline_ns
-            heappush(self._heap, (deadline_ns, next(self._numbers), alarm))
             if not self._running:
                 self._start_locked()
             elif self._heap[0][2] is alarm:
@@ -152,7 +157,7 @@ class Watch:
                 self._set_alarms -= len(due)
                 if due:
                     return due
-                if self._set_alarms:
+                if self._heap:
                     self._clock.wait(self._changed, self._heap[0][0])
                 else:
                     self._running = False

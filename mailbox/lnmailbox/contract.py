@@ -57,6 +57,11 @@ def check_expiry(instance: object, attribute: attrs.Attribute[Any], value: float
     seconds_to_ns(attribute.name, value)
 
 
+def check_clock(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not (callable(getattr(value, "now_ns", None)) and callable(getattr(value, "wait", None))):
+        raise TypeError(f"{attribute.name} must have now_ns() and wait(), got {value!r}")
+
+
 def check_short_chan_id(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     require_short_chan_id(value)
 
@@ -84,14 +89,15 @@ class MailBoxConfig:
     call any method of any mailbox.
 
     Raises:
-        TypeError: `short_chan_id` is not a `ShortChannelID`, or a callback can't be called.
+        TypeError: `short_chan_id` is not a `ShortChannelID`, a callback can't be called, or
+            `clock` is no clock.
         ValueError: `expiry` is not a finite number of at least 0.
     """
 
     short_chan_id: ShortChannelID = attrs.field(validator=check_short_chan_id)
     fetch_update: FetchUpdate = attrs.field(validator=check_callable)
     forward_packets: ForwardPackets = attrs.field(validator=check_callable)
-    clock: Clock = SystemClock()
+    clock: Clock = attrs.field(default=SystemClock(), validator=check_clock)
     expiry: float = attrs.field(default=60.0, validator=check_expiry)
 
 

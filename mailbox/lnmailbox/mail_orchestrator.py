@@ -16,6 +16,7 @@ from .contract import (
     MailBox,
     MailBoxConfig,
     check_callable,
+    check_clock,
     check_expiry,
     require_short_chan_id,
 )
@@ -40,13 +41,13 @@ class MailOrchestratorConfig:
             orchestrator's lock, which it must not want; returns a mailbox that is not started.
 
     Raises:
-        TypeError: a callback can't be called.
+        TypeError: a callback can't be called, or `clock` is no clock.
         ValueError: `expiry` is not a finite number of at least 0.
     """
 
     fetch_update: FetchUpdate = attrs.field(validator=check_callable)
     forward_packets: ForwardPackets = attrs.field(validator=check_callable)
-    clock: Clock = SystemClock()
+    clock: Clock = attrs.field(default=SystemClock(), validator=check_clock)
     expiry: float = attrs.field(default=60.0, validator=check_expiry)
     mailbox_factory: Callable[[MailBoxConfig], MailBox] = attrs.field(
         default=MemoryMailBox, validator=check_callable

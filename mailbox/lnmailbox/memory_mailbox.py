@@ -180,8 +180,6 @@ class MemoryMailBox(MailBox):
         with self._lock:
             if self._stopped:
                 raise MailBoxShuttingDown
-            if self._running:
-                return
             self._running = True
             self._watch_waiting_adds_locked()
             self._message_outbox.open_locked()
@@ -190,8 +188,6 @@ class MemoryMailBox(MailBox):
 
     def signal_stop(self) -> None:
         with self._lock:
-            if self._stopped:
-                return
             self._stopped = True
             self._running = False
             if self._quit is not None:

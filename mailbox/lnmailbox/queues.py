@@ -83,7 +83,7 @@ class PacketQueue:
     or the shells are the greater part.
     """
 
-    __slots__ = ("_added", "in_order", "_latest", "_round", "_shells", "unacked", "waiting")
+    __slots__ = ("_added", "_latest", "_round", "_shells", "in_order", "unacked", "waiting")
 
     def __init__(self) -> None:
         self.unacked: dict[CircuitKey, QueuedPacket] = {}
@@ -330,15 +330,19 @@ class AddQueue(PacketQueue):
         return acked
 
     def give_up(self, queued: QueuedPacket, now: int, retry_at: int) -> None:
-        """Put a claimed Add back where it was; as stuck until `retry_at` if it is overdue."""
+        """Put a claimed Add back where it was; as stuck if it is overdue.
+
+        What is stuck is tried again together, at the `retry_at` of the first.
+        """
         with_link = self._claimed.pop(queued)
         if queued.packet is None:
             return
         if with_link:
             queued.taken = self._round
         elif queued.deadline <= now:
+            if not self._stuck:
+                self._retry_at = retry_at
             self._stuck[queued.key] = queued
-            self._retry_at = retry_at
         else:
             self._put_back(queued)
 
