@@ -111,8 +111,8 @@ def sequence(path: Path) -> None:
 
 
 def states(path: Path) -> None:
-    """Where an Add can stand. A reply's life is the left part of it."""
-    picture = Picture(970, 430, "States of a packet in its mailbox")
+    """Where an Add can stand; a reply is never overdue."""
+    picture = Picture(970, 400, "States of a packet in its mailbox")
 
     def state(x: int, y: int, name: str, note: str) -> None:
         picture.box(x, y, 190, 64)
@@ -125,26 +125,26 @@ def states(path: Path) -> None:
             style = "label faint" if number else "label code"
             picture.text(x, y + 17 * number, label, style, anchor)
 
-    picture.parts.append(f'<circle cx="40" cy="112" r="8" fill="{INK}"/>')
-    state(170, 80, "undelivered", "waits for a receiver")
-    state(540, 80, "delivered", "a receiver has it")
-    state(170, 300, "overdue", "an Add past its deadline")
-    state(540, 300, "gone", "the mailbox forgot it")
-    picture.box(760, 80, 190, 64, BAND, BAND_EDGE)
-    picture.text(855, 106, "Replies never expire:", "faint")
-    picture.text(855, 126, "theirs is the upper row.", "faint")
+    picture.parts.append(f'<circle cx="40" cy="82" r="8" fill="{INK}"/>')
+    state(170, 50, "undelivered", "waits for a receiver")
+    state(540, 50, "delivered", "a receiver has it")
+    state(170, 270, "overdue", "an Add past its deadline")
+    state(540, 270, "gone", "the mailbox forgot it")
+    picture.box(760, 50, 190, 64, BAND, BAND_EDGE)
+    picture.text(855, 76, "Replies do the same,", "faint")
+    picture.text(855, 96, "but never expire.", "faint")
 
-    arrow("M50 112H164", 107, 102, "add_packet")
-    arrow("M360 98H534", 450, 88, "get")
-    arrow("M540 126H366", 450, 144, "reset_packets", "or nack_packet")
-    arrow("M215 144V294", 205, 214, "deadline", "now >= deadline", anchor="end")
-    arrow("M360 332H534", 447, 322, "Fail sent, or acked")
-    arrow("M635 144V294", 645, 214, "ack_packet", "or fail_add", anchor="start")
-    arrow("M330 144 560 294", 446, 212, "ack_packet", "or fail_add")
+    arrow("M50 82H164", 107, 72, "add_packet")
+    arrow("M360 68H534", 450, 58, "get")
+    arrow("M540 96H366", 450, 114, "reset_packets", "or nack_packet")
+    arrow("M215 114V264", 205, 184, "deadline", "now >= deadline", anchor="end")
+    arrow("M360 302H534", 447, 292, "Fail sent, or acked")
+    arrow("M635 114V264", 645, 184, "ack_packet", "or fail_add", anchor="start")
+    arrow("M330 114 560 264", 446, 182, "ack_packet", "or fail_add")
     arrow(
-        "M235 364C235 404 295 404 295 370",
+        "M235 334C235 374 295 374 295 340",
         308,
-        396,
+        366,
         "encryption failed",
         "tried again later",
         anchor="start",
