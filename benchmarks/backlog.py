@@ -1,0 +1,192 @@
+"""What lies in the mailbox: whether it slows it down, what it weighs, how it leaves."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import statistics
+import threading
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from lnmailbox import HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox
+from lnmailbox.wire import ChannelUpdate, ShortChannelID, TemporaryChannelFailure
+
+from .harness import CHANNEL, make_mailbox, make_packets, ratio, take_turns
+
+__all__ = ["expiry", "growth", "reset", "weight"]
+
+ROUNDS = 7
+
+
+def growth(scale: float) -> dict[str, float]:
+    """Add, get and ack beside 1,000,000 unacked packets, compared with beside 1,000.
+
+    They are with the link, so that each packet that is added is the one that is got; or they
+    wait in the mailbox, so that it is the oldest.
+    """
+    numbers = {}
+    for place in "with the link", "waiting":
+        turns = {}
+        mailboxes = []
+        for size in 1_000, 1_000_000:
+            lying = max(10, int(size * scale))
+            packets = make_packets(lying + max(100, int(50_000 * scale)))
+            mailbox = make_mailbox()
+            mailboxes.append(mailbox)
+            mailbox.add_packets(packets[:lying])
+            if place == "with the link":
+                mailbox.packet_outbox.get_batch(lying)
+            turns[f"{size:,}"] = partial(_pass_through, mailbox, packets[lying:])
+        few, many = take_turns(turns, ROUNDS).values()
+        for mailbox in mailboxes:
+            mailbox.stop()
+        numbers[f"{place}: ratio"] = ratio(many, few)
+        numbers[f"{place}: ns"] = statistics.median(many) * 1e9
+    return numbers
+
+
+def _pass_through(mailbox: MemoryMailBox, packets: list[HTLCPacket]) -> float:
+    add, get, ack = mailbox.add_packet, mailbox.packet_outbox.get, mailbox.ack_packet
+    start = perf_counter()
+    for number, packet in enumerate(packets):
+        add(packet)
+        received = get()
+        ack(received.in_key)
+        packets[number] = received  # to be added in the next round
+    return (perf_counter() - start) / len(packets)
+
+
+def reset(scale: float) -> dict[str, float]:
+    """`reset_packets` with 100,000 unacked, compared with a list of as many of a dict's values."""
+    packets = make_packets(max(100, int(100_000 * scale)))
+    by_key = {packet.in_key: packet for packet in packets}
+    mailbox = make_mailbox()
+    mailbox.add_packets(packets)
+
+    def reset_seconds() -> float:
+        mailbox.packet_outbox.get_batch(len(packets))
+        start = perf_counter()
+        mailbox.reset_packets()
+        return perf_counter() - start
+
+    def list_seconds() -> float:
+        start = perf_counter()
+        values = list(by_key.values())
+        seconds = perf_counter() - start
+        del values  # to free it is no part of making it
+        return seconds
+
+    resets, lists = take_turns({"reset": reset_seconds, "list": list_seconds}, 15).values()
+    mailbox.stop()
+    return {"ratio": ratio(resets, lists), "reset ms": statistics.median(resets) * 1e3}
+
+
+def weight(scale: float) -> dict[str, float]:
+    """Bytes that a waiting packet takes beyond itself."""
+    packets = make_packets(max(1000, int(100_000 * scale)))
+    mailbox = make_mailbox()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for packet in packets:
+        mailbox.add_packet(packet)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    mailbox.stop()
+    return {"bytes": (after - before) / len(packets)}
+
+
+def expiry(scale: float) -> dict[str, float]:
+    """100,000 Adds that expire together, compared with calling the callbacks so many times.
+
+    The callbacks are `fetch_update`, the `encrypt_first_hop` of a forwarded Add's obfuscator
+    (the real one: SHA-256 and ChaCha20), and a `forward_packets` that counts. A local Add has no
+    obfuscator, so next to nothing of the work on it is the callbacks'.
+    """
+    count = max(100, int(100_000 * scale))
+    kinds = {"local": _no_obfuscator}
+    if importlib.util.find_spec("cryptography") is not None:
+        kinds["forwarded"] = _obfuscator
+    numbers = {}
+    for kind, make_obfuscator in kinds.items():
+        turns: dict[str, Callable[[], float]] = {
+            "mailbox": partial(_expire, count, make_obfuscator()),
+            "callbacks": partial(_call_back, count, make_obfuscator()),
+        }
+        mailbox, callbacks = take_turns(turns, 3).values()
+        numbers[f"{kind}: ratio"] = ratio(callbacks, mailbox)
+        numbers[f"{kind}: µs"] = statistics.median(mailbox) * 1e6
+        numbers[f"{kind}: callbacks µs"] = statistics.median(callbacks) * 1e6
+    return numbers
+
+
+def _no_obfuscator() -> Any:
+    return None
+
+
+def _obfuscator() -> Any:
+    from lnmailbox.sphinx import SphinxErrorEncrypter
+
+    return SphinxErrorEncrypter(bytes(range(32)))
+
+
+class _Switch:
+    """The callbacks of a mailbox."""
+
+    def __init__(self, expected: int) -> None:
+        self._update = ChannelUpdate(message_flags=1, htlc_maximum_msat=150_000_000)
+        self._left = expected
+        self.all_came = threading.Event()
+
+    def fetch_update(self, short_chan_id: ShortChannelID) -> ChannelUpdate:
+        return self._update
+
+    def forward_packets(self, quit: object, *packets: HTLCPacket) -> None:  # noqa: A002
+        self._left -= len(packets)
+        if not self._left:
+            self.all_came.set()
+
+
+def _expire(count: int, obfuscator: Any) -> float:
+    clock, switch = ManualClock(), _Switch(count)
+    config = MailBoxConfig(
+        short_chan_id=CHANNEL,
+        fetch_update=switch.fetch_update,
+        forward_packets=switch.forward_packets,
+        clock=clock,
+    )
+    packets = make_packets(count)
+    for packet in packets:
+        packet.obfuscator = obfuscator
+    with MemoryMailBox(config) as mailbox:
+        mailbox.add_packets(packets)
+        start = perf_counter()
+        clock.advance(60)
+        switch.all_came.wait()
+        return (perf_counter() - start) / count
+
+
+def _call_back(count: int, obfuscator: Any) -> float:
+    switch = _Switch(count)
+    failure = TemporaryChannelFailure(switch.fetch_update(CHANNEL))
+    (packet,) = make_packets(1)
+
+    def call_back() -> None:
+        quit_, fetch, forward = switch.all_came, switch.fetch_update, switch.forward_packets
+        for _ in range(count):
+            fetch(CHANNEL)
+            if obfuscator is not None:
+                obfuscator.encrypt_first_hop(failure)
+            forward(quit_, packet)
+
+    thread = threading.Thread(target=call_back)
+    start = perf_counter()
+    thread.start()
+    switch.all_came.wait()
+    seconds = (perf_counter() - start) / count
+    thread.join()
+    return seconds
