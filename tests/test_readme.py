@@ -41,3 +41,11 @@ def test_the_commands_print_what_is_shown(readme, project, monkeypatch, capsys):
 
         assert (program, status) == ("lnmailbox", 0)
         assert [] == [line for line in output if line != "..." and line not in printed]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_the_links_lead_to_files_that_exist(project, page):
+    text = (project / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+
+    assert [] == [target for target in targets if not (project / target).exists()]
