@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 import lnmailbox.__main__
 from lnmailbox.__main__ import main
+from lnmailbox.replay.simulation import simulate
 
 NOTICE = '{"event_type": "UNKNOWN", "subscribed_event": {}}\n'
 
@@ -127,11 +130,8 @@ def test_an_account_that_does_not_hold_exits_1(
         def ack_packet(self, key: lnmailbox.CircuitKey) -> bool:
             return False
 
-    simulate = lnmailbox.__main__.simulate
     monkeypatch.setattr(
-        lnmailbox.__main__,
-        "simulate",
-        lambda *args, **options: simulate(*args, **options, mailbox_factory=Forgetful),
+        lnmailbox.__main__, "simulate", partial(simulate, mailbox_factory=Forgetful)
     )
 
     assert 1 == main(["replay", str(log)])
@@ -223,7 +223,6 @@ def test_the_version_is_that_of_the_installed_package(
     installed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A source tree that is not installed has none."""
-    import importlib.metadata
 
     def version(name: str) -> str:
         if not installed:
@@ -236,8 +235,8 @@ def test_the_version_is_that_of_the_installed_package(
         main(["--version"])
 
     assert 0 == raised.value.code
-    expected = "7.8.9 of lnmailbox" if installed else ", not installed"
-    assert f"lnmailbox{'' if not installed else ' '}{expected}\n" == capsys.readouterr().out
+    expected = "lnmailbox 7.8.9 of lnmailbox" if installed else "lnmailbox, not installed"
+    assert f"{expected}\n" == capsys.readouterr().out
 
 
 def test_the_help_says_what_the_exit_status_means(capsys: pytest.CaptureFixture[str]) -> None:

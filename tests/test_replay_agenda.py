@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lnmailbox.replay.agenda import Agenda, Rank
 
 
@@ -9,10 +11,10 @@ def test_time_comes_first_then_rank_then_the_order_of_noting() -> None:
     """What is due at one instant: expiries, commitments, outages, the log, each as noted."""
     agenda = Agenda()
     done: list[str] = []
-    agenda.note(2, Rank.EXPIRY, lambda: done.append("later"))
+    agenda.note(2, Rank.EXPIRY, partial(done.append, "later"))
     for rank in reversed(Rank):
-        agenda.note(1, rank, lambda rank=rank: done.append(rank.name))
-        agenda.note(1, rank, lambda rank=rank: done.append(f"{rank.name} again"))
+        agenda.note(1, rank, partial(done.append, rank.name))
+        agenda.note(1, rank, partial(done.append, f"{rank.name} again"))
 
     times = []
     for at_ns, action in agenda.until(2):

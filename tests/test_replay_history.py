@@ -81,7 +81,7 @@ def test_an_add_and_its_result_are_one_htlc(of: Any, kind: Kind, result: Result)
     assert [(0, True, result), (1, False, result)] == steps(past)
     assert past.steps[0].htlc is past.steps[1].htlc
     assert 1000 == past.steps[0].htlc.outgoing_amount
-    assert 2 == past.events
+    assert {Kind.ADD: 1, kind: 1} == past.events
     assert SECOND == past.end_ns
     assert [] == past.warnings
 
@@ -126,6 +126,14 @@ def test_own_payments_refused_without_an_id_are_different_ones() -> None:
     assert [] == past.warnings
     ids = [step.htlc.outgoing_htlc_id for step in past.steps if step.is_add]
     assert [2**64 - 1, 2**64 - 2, 0] == ids
+
+
+def test_an_id_of_zero_may_be_taken_already() -> None:
+    """By the channel's first HTLC: what is refused after its end is another payment."""
+    past = history(send(Kind.ADD, 0), send(Kind.SETTLE, 0), send(Kind.LINK_FAIL, 0))
+
+    assert [] == past.warnings
+    assert [0, 2**64 - 1] == [step.htlc.outgoing_htlc_id for step in past.steps if step.is_add]
 
 
 def test_own_payments_refused_with_an_id_are_known_by_it() -> None:
@@ -193,7 +201,7 @@ def test_time_counts_from_the_first_event_that_has_one() -> None:
 
     assert [(4, False, Result.SETTLED)] == steps(past)
     assert 8 * SECOND == past.end_ns
-    assert 6 == past.events
+    assert {Kind.SETTLE: 1, Kind.FINAL: 3, Kind.SUBSCRIBED: 2} == past.events
     assert [] == past.warnings
 
 
@@ -237,4 +245,5 @@ def test_a_log_without_payments_is_a_history_too() -> None:
     """It has events and nothing to play."""
     past = history(counted(Kind.SUBSCRIBED, timestamp_ns=0))
 
-    assert History(events=1, steps=[], end_ns=0, channels=[], warnings=[]) == past
+    expected = History(events={Kind.SUBSCRIBED: 1}, steps=[], end_ns=0, channels=[], warnings=[])
+    assert expected == past

@@ -6,7 +6,7 @@ import json
 
 import attrs
 
-from lnmailbox.replay.events import LogWarning
+from lnmailbox.replay.events import Kind, LogWarning
 from lnmailbox.replay.history import Htlc, Result
 from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outcome import FailedBack, Outcome
@@ -22,7 +22,7 @@ CHANNELS = {
 }
 
 OUTCOME = Outcome(
-    events=1234,
+    events={Kind.ADD: 1200, Kind.FINAL: 34},
     end_ns=7_322_900_000_000,
     channels=CHANNELS,
     total=CHANNELS[A] + CHANNELS[B],
@@ -33,7 +33,8 @@ OUTCOME = Outcome(
 )
 
 HEALTHY = """\
-1,234 events, 2 channels, 2:02:02 (h:min:s)
+2 channels, 2:02:02 (h:min:s)
+1,234 events: 1,200 forward, 34 final_htlc
 
              Adds                                        Replies                    Both
 channel       all  delivered  refused  expired  waiting      all  delivered  redelivered  acked

@@ -16,7 +16,7 @@ from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outages import Outage, parse_outage
 from lnmailbox.replay.outcome import Outcome
 from lnmailbox.replay.simulation import simulate
-from lnmailbox.wire import ShortChannelID
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
 
 A = ShortChannelID(1, 1, 1)
 B = ShortChannelID(2, 2, 2)
@@ -34,7 +34,9 @@ def at(seconds: float, kind: Kind, origin: Origin = Origin.FORWARD, **fields: An
         "incoming_amount": 1100,
         "outgoing_amount": 1000,
     }
-    if origin is not Origin.SEND:
+    if origin is Origin.SEND:
+        del event["incoming_amount"]
+    else:
         event |= {"incoming_channel": A, "incoming_htlc_id": 1}
     if origin is not Origin.RECEIVE:
         event |= {"outgoing_channel": B, "outgoing_htlc_id": 1}
@@ -89,7 +91,7 @@ def test_a_forward_that_settles_is_an_add_and_a_reply() -> None:
     } == healthy(outcome)
     assert {"adds": 1, "adds_delivered": 1, "acked": 1} == nonzero(outcome.channels[B])
     assert {"replies": 1, "replies_delivered": 1, "acked": 1} == nonzero(outcome.channels[A])
-    assert 2 == outcome.events
+    assert {Kind.ADD: 1, Kind.SETTLE: 1} == outcome.events
     assert 2_000_000_000 == outcome.end_ns
 
 
@@ -157,7 +159,7 @@ def test_everything_at_one_instant_is_delivered_too() -> None:
 
 def test_a_channel_may_be_both_ends_of_a_forward() -> None:
     """Then Add and reply share key and mailbox."""
-    circle = {"outgoing_channel": A}
+    circle: Event = {"outgoing_channel": A}
 
     outcome = play(log(at(0, Kind.ADD, **circle), at(1, Kind.SETTLE, **circle)))
 
@@ -182,14 +184,23 @@ def test_own_payments_of_two_channels_may_have_one_id() -> None:
 
 
 def test_time_may_take_long_steps_to_the_nanosecond() -> None:
-    """584 years are no reason to lose one."""
-    late = {"timestamp_ns": 2**64 - 1}
-    history = log(at(0, Kind.ADD) | {"timestamp_ns": 1}, at(0, Kind.SETTLE) | late)
+    """Five centuries are no reason to lose one."""
+    times = [1, 2**64 - 10**12 + 3, 2**64 - 1]
+    kinds = [Kind.FINAL, Kind.ADD, Kind.FINAL]
 
-    outcome = play(history, "B:1:1")
+    outcome = play(
+        log(
+            *(
+                at(0, kind) | {"timestamp_ns": time}
+                for kind, time in zip(kinds, times, strict=True)
+            )
+        ),
+        "B:1:1e11",
+    )
 
     assert 2**64 - 2 == outcome.end_ns
-    assert 1 == healthy(outcome)["adds_delivered"]
+    assert 1 == healthy(outcome)["adds_expired"]
+    assert times[1] - 1 + 60_000_000_000 == outcome.failed_back[0].at_ns
 
 
 # With outages
@@ -412,6 +423,41 @@ def test_an_outage_that_cannot_be_is_left_out_with_a_warning() -> None:
 def test_nothing_to_play_is_fine() -> None:
     """A log of notices has neither channels nor packets."""
     assert {} == healthy(play(log(end(0))))
+
+
+def test_packets_are_what_a_switch_and_its_links_make_of_them() -> None:
+    """Only a forward's failure is encrypted, and the outgoing id is the link's to give."""
+    seen: list[HTLCPacket] = []
+
+    class Recording(MemoryMailBox):
+        def add_packet(self, packet: HTLCPacket) -> None:
+            seen.append(packet)
+            assert not isinstance(packet.htlc, UpdateAddHTLC) or not packet.outgoing_htlc_id
+            super().add_packet(packet)
+
+    history = log(
+        at(0, Kind.ADD),
+        at(1, Kind.ADD, Origin.SEND, outgoing_htlc_id=2),
+        at(2, Kind.SETTLE),
+        at(3, Kind.LINK_FAIL, incoming_htlc_id=3),
+    )
+    simulate(history, mailbox_factory=Recording)
+
+    add, own, settle, refused, fail = seen
+    assert [1, 2] == [add.outgoing_htlc_id, own.outgoing_htlc_id]
+    assert [CircuitKey(A, 1), CircuitKey(ShortChannelID(), 2)] == [add.in_key, own.in_key]
+    assert (add.obfuscator is None, own.obfuscator is None) == (False, True)
+    assert (1100, 1000, 0, 1000) == (
+        add.incoming_amount,
+        add.amount,
+        own.incoming_amount,
+        own.amount,
+    )
+    assert [UpdateAddHTLC, UpdateFulfillHTLC] == [type(add.htlc), type(settle.htlc)]
+    assert CircuitKey(A, 1) == settle.in_key
+    assert refused.in_key == fail.in_key == CircuitKey(A, 3)
+    assert isinstance(fail.htlc, UpdateFailHTLC)
+    assert fail.htlc.reason.startswith(b"to be encrypted: ")
 
 
 # With mailboxes that do not do what they must

@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        status = _replay(arguments)
-        sys.stdout.flush()
+        return _replay(arguments)
     except BrokenPipeError:
         # Nobody reads any more, not even what is left in the buffer at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lnmailbox: interrupted", file=sys.stderr)
         return 130  # 128 + SIGINT
-    return status
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -79,7 +77,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     outcome = simulate(history, arguments.down, expiry=arguments.expiry)
     outcome = attrs.evolve(outcome, warnings=[*warnings, *outcome.warnings])
     _show(outcome.warnings)
-    print(json_report(outcome) if arguments.json else text_report(outcome))
+    print(json_report(outcome) if arguments.json else text_report(outcome), flush=True)
     return 0 if outcome.holds else 1
 
 

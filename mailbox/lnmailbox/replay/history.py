@@ -7,6 +7,7 @@ another, and which of them lead to a packet. Nothing here knows of mailboxes or 
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Sequence
 
 import attrs
@@ -77,8 +78,8 @@ class Step:
 class History:
     """A log, understood."""
 
-    events: int
-    """How many events it has, those that are only counted included."""
+    events: dict[Kind, int]
+    """How many events of each kind it has, those that are only counted included."""
     steps: list[Step]
     """In the order of the log, never going back in time."""
     end_ns: int
@@ -105,10 +106,11 @@ def read_history(events: Sequence[HtlcEvent]) -> History:
             reader.add(event, at_ns)
         else:
             reader.end(event, at_ns)
+    counts = Counter(event.kind for event in events)
     channels = {step.htlc.outgoing_channel for step in reader.steps if step.htlc.has_add}
     channels |= {step.htlc.incoming_channel for step in reader.steps}
     return History(
-        events=len(events),
+        events={kind: counts[kind] for kind in Kind if kind in counts},
         steps=reader.steps,
         end_ns=reader.now_ns - reader.first_ns,
         channels=sorted(channels - {ShortChannelID()}),

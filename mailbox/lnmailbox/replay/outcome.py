@@ -6,7 +6,7 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import LogWarning
+from .events import Kind, LogWarning
 from .history import Htlc, Result
 from .ledger import Counts
 
@@ -31,7 +31,7 @@ class FailedBack:
 class Outcome:
     """What a replay came to."""
 
-    events: int
+    events: dict[Kind, int]
     end_ns: int
     """How long the log is, in ns of virtual time."""
     channels: dict[ShortChannelID, Counts]

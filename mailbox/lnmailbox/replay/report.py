@@ -32,7 +32,7 @@ def json_report(outcome: Outcome) -> str:
     """Return the counts as one JSON object: of all channels, and of each by `880000x1x1`."""
     return json.dumps(
         {
-            "events": outcome.events,
+            "events": sum(outcome.events.values()),
             **attrs.asdict(outcome.total),
             "warnings": len(outcome.warnings),
             "channels": {
@@ -50,7 +50,11 @@ def text_report(outcome: Outcome) -> str:
 
 def _paragraphs(outcome: Outcome) -> Iterator[str]:
     length = datetime.timedelta(seconds=outcome.end_ns // _NS)
-    yield f"{outcome.events:,} events, {len(outcome.channels):,} channels, {length} (h:min:s)"
+    yield f"{len(outcome.channels):,} channels, {length} (h:min:s)"
+    kinds = ", ".join(
+        f"{count:,} {kind.value.removesuffix('_event')}" for kind, count in outcome.events.items()
+    )
+    yield f"{sum(outcome.events.values()):,} events: {kinds}"
     yield ""
     yield from _channels(outcome)
     yield ""

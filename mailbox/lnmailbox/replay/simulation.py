@@ -141,7 +141,7 @@ class _Replay:
         # The channels that were given an Add, by its deadline.
         self._deadlines: dict[int, list[_Channel]] = {}
         self._replies: deque[tuple[ShortChannelID, HTLCPacket]] = deque()
-        # Adds that are neither committed nor failed; then those whose reply may come.
+        # Adds that are neither committed nor failed; then those whose reply may come any time.
         self._open: dict[_AddKey, _Add] = {}
         self._committed: set[Htlc] = set()
         self._failed_back: list[FailedBack] = []
@@ -201,7 +201,6 @@ class _Replay:
         if step.is_add:
             self._add(htlc)
         elif not htlc.has_add or htlc in self._committed:
-            self._committed.discard(htlc)
             self._reply(htlc, reply_packet(htlc))
         elif (add := self._open.get(_key_of(htlc))) is not None:
             add.has_ended = True
