@@ -103,7 +103,7 @@ class Outbox(Generic[T]):
         except BaseException:
             # KeyboardInterrupt can come between taking the item and returning it.
             if item is not None:
-                self._put_back([item])
+                self.put_back([item])
             raise
 
     def get_nowait(self) -> T:
@@ -136,7 +136,7 @@ class Outbox(Generic[T]):
             return batch
         except BaseException:
             if batch:
-                self._put_back(batch)
+                self.put_back(batch)
             raise
 
     def __iter__(self) -> Iterator[T]:
@@ -151,43 +151,58 @@ class Outbox(Generic[T]):
         """Do as `get`, in a coroutine of any running event loop.
 
         A cancelled call consumes nothing. Where several wait on one outbox, each item wakes them
-        all, and the first to have waited takes it.
+        all, and the first to have waited takes it. Where there is an item it is returned at
+        once, without a turn for the loop's other tasks, as by `asyncio.Queue`.
 
         Raises:
             MailBoxShuttingDown: the mailbox is stopped, now or while waiting.
         """
+        item: list[T] = []  # in here from the moment when it is out of the mailbox
+        try:
+            if self.take_in_turn(item) and not item:
+                await self._wait_and_take(item)
+            if item:
+                return item[0]
+        except BaseException:
+            if item:
+                self.put_back(item)
+            raise
+        raise MailBoxShuttingDown
+
+    async def _wait_and_take(self, item: list[T]) -> None:
+        """Take an item into `item`; none if the mailbox is stopped."""
         import asyncio  # here, because programs without it should not pay for it
 
-        try:
-            return self.get_nowait()
-        except queue.Empty:
-            loop = asyncio.get_running_loop()
-            mail = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        mail = asyncio.Event()
+        # How often this coroutine has looked for mail, and at which look it was last told to
+        # look again: for all that arrives until it does, telling it once is enough.
+        looks = told = 0
 
-        def wake(_: Outbox[Any]) -> None:
-            try:
-                loop.call_soon_threadsafe(mail.set)
-            except RuntimeError:
-                pass  # the loop is closed, and with it the coroutine
-
-        self.add_listener(wake)
-        try:
-            while True:
-                mail.clear()
+        def tell(_: Outbox[Any]) -> None:
+            nonlocal told
+            look = looks
+            if told != look:
                 try:
-                    return self.get_nowait()
-                except queue.Empty:
-                    await mail.wait()
-        finally:
-            self.remove_listener(wake)
+                    loop.call_soon_threadsafe(mail.set)
+                except RuntimeError:
+                    pass  # the loop is closed, and with it the coroutine
+                told = look
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Yield items as `async_get` returns them, until the mailbox is stopped."""
+        self.add_listener(tell)
         try:
             while True:
-                yield await self.async_get()
-        except MailBoxShuttingDown:
-            return
+                looks += 1
+                mail.clear()
+                if not self.take_in_turn(item) or item:
+                    return
+                await mail.wait()
+        finally:
+            self.remove_listener(tell)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Yield items as `async_get` returns them, until the mailbox is stopped."""
+        return _AsyncItems(self)
 
     # For mailboxes
 
@@ -228,16 +243,37 @@ class Outbox(Generic[T]):
             self.listeners = (*self.listeners, listener)
 
     def remove_listener(self, listener: Callable[[Outbox[Any]], None]) -> None:
-        """Undo one `add_listener`. A call that is under way may still arrive."""
+        """Undo `add_listener`, if it was called. A call that is under way may still arrive."""
         with self._lock:
-            listeners = list(self.listeners)
-            listeners.remove(listener)
-            self.listeners = tuple(listeners)
+            self.listeners = tuple(other for other in self.listeners if other != listener)
 
     def poll(self) -> bool | None:
         """Whether there is an item to take; None if the mailbox is stopped."""
         with self._lock:
             return None if self._closed else self._open and self._source.has_mail()
+
+    def take_in_turn(self, item: list[T], turn: int = 0) -> bool:
+        """Put the next item into `item`, if there is one; return whether the mailbox runs.
+
+        There it is safe from an interrupt: the caller does not return without looking into it,
+        and gives back with `put_back` what it can't return.
+
+        Args:
+            turn: what `last_turn` becomes with the item, unless it is more.
+        """
+        with self._lock:
+            if self._open:
+                self._source.take_into(item, 1)
+                if item and turn > self.last_turn:
+                    self.last_turn = turn
+            return not self._closed
+
+    def put_back(self, batch: list[T]) -> None:
+        """Undo the taking of these items, which nobody received."""
+        with self._lock:
+            self._source.put_back(batch)
+            self.notify_locked(len(batch))
+        self.tell_listeners()
 
     def _wait_locked(self, take: Callable[[], Any], block: bool, deadline: int | None) -> Any:
         if self._readable is None:
@@ -267,12 +303,24 @@ class Outbox(Generic[T]):
             finally:
                 self.waiting -= 1
 
-    def _put_back(self, batch: list[T]) -> None:
-        with self._lock:
-            self._source.put_back(batch)
-            self.notify_locked(len(batch))
-        self.tell_listeners()
-
 
 def _deadline(timeout: float) -> int:
     return _now_ns() + seconds_to_ns("timeout", timeout)
+
+
+class _AsyncItems(Generic[T]):
+    """An iterator that a cancelled `anext` does not end, as it would end a generator."""
+
+    __slots__ = ("_outbox",)
+
+    def __init__(self, outbox: Outbox[T]) -> None:
+        self._outbox = outbox
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._outbox.async_get()
+        except MailBoxShuttingDown:
+            raise StopAsyncIteration from None
