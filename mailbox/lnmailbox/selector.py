@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
+from collections import OrderedDict
 from collections.abc import Mapping
-from itertools import count
 from operator import attrgetter
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 from .clock import SystemClock, seconds_to_ns
 from .errors import MailBoxShuttingDown
@@ -19,16 +20,21 @@ __all__ = ["MailSelector", "SelectorKey", "select"]
 T = TypeVar("T")
 
 _now_ns = SystemClock.now_ns
-_turns = count(1)
 _last_turn = attrgetter("last_turn")
 
 
-def select(*outboxes: Outbox[T], timeout: float | None = None) -> tuple[Outbox[T], T]:
+@overload
+def select(*outboxes: Outbox[T], timeout: float | None = None) -> tuple[Outbox[T], T]: ...
+@overload
+def select(*outboxes: Outbox[Any], timeout: float | None = None) -> tuple[Outbox[Any], Any]: ...
+def select(*outboxes: Outbox[Any], timeout: float | None = None) -> tuple[Outbox[Any], Any]:
     """Take one item from whichever outbox has one; wait until one has.
 
-    Fair: of several that have one it takes the one it has not taken from for longest, so an
-    outbox with mail waits for at most n - 1 calls with the same n outboxes. Outboxes of stopped
-    mailboxes are passed over. Takes exactly one item, or, where it raises, none.
+    Fair: of several that have one it takes the one it has not taken from for longest. While an
+    outbox has mail, the calls of a thread prefer each other outbox to it once at most: with n
+    outboxes it waits for n - 1 calls at most. Outboxes of stopped mailboxes are passed over, and
+    those of mailboxes that are not started are waited for. Takes exactly one item, or, where it
+    raises, none.
 
     Args:
         outboxes: one or more, of one mailbox or of several.
@@ -39,47 +45,47 @@ def select(*outboxes: Outbox[T], timeout: float | None = None) -> tuple[Outbox[T
 
     Raises:
         queue.Empty: there was no item in time.
-        MailBoxShuttingDown: all the mailboxes are stopped.
+        MailBoxShuttingDown: all the mailboxes are stopped, now or while waiting.
         ValueError: there are no outboxes, or `timeout` is not a finite number of at least 0.
     """
     if not outboxes:
         raise ValueError("select needs at least one outbox")
-    deadline = None
-    if timeout is not None:
-        deadline = _now_ns() + seconds_to_ns("timeout", timeout)
-    taken = _take_one(outboxes)
-    if taken is not None:
-        return taken
-    with MailSelector() as selector:
-        for outbox in dict.fromkeys(outboxes):
-            selector.register(outbox)
-        while True:
-            remaining = None
-            if deadline is not None:
-                remaining = max(deadline - _now_ns(), 0) / 1_000_000_000
-            if not selector.select(remaining):
-                raise queue.Empty
-            taken = _take_one(outboxes)
-            if taken is not None:
-                return taken
+    deadline = _deadline(timeout)
+    item: list[Any] = []  # in here from the moment when it is out of its outbox
+    outbox = outboxes[0]
 
+    def take() -> bool:
+        nonlocal outbox
+        running = False
+        in_turn = sorted(outboxes, key=_last_turn)
+        turn = in_turn[-1].last_turn + 1
+        for outbox in in_turn:
+            running |= outbox.take_in_turn(item, turn)
+            if item:
+                return True
+        if not running:
+            raise MailBoxShuttingDown
+        return False
 
-def _take_one(outboxes: tuple[Outbox[T], ...]) -> tuple[Outbox[T], T] | None:
-    stopped = 0
-    for outbox in sorted(outboxes, key=_last_turn):
-        turn = next(_turns)
-        try:
-            item = outbox.get_nowait()
-        except queue.Empty:
-            pass
-        except MailBoxShuttingDown:
-            stopped += 1
-        else:
-            outbox.last_turn = turn
-            return outbox, item
-    if stopped == len(outboxes):
-        raise MailBoxShuttingDown
-    return None
+    try:
+        if not take():
+            with MailSelector() as selector:
+                for registered in dict.fromkeys(outboxes):
+                    selector.register(registered)
+                while True:
+                    remaining = None
+                    if deadline is not None:
+                        remaining = max(deadline - _now_ns(), 0) / 1_000_000_000
+                    if not selector.select(remaining):
+                        raise queue.Empty
+                    if take():
+                        break
+        return outbox, item[0]
+    except BaseException:
+        # KeyboardInterrupt can come between taking the item and returning it.
+        if item:
+            outbox.put_back(item)
+        raise
 
 
 class SelectorKey(NamedTuple):
@@ -93,21 +99,29 @@ class MailSelector:
     """Waits for many outboxes at once, in the manner of `selectors`.
 
     Level-triggered: `select` reports an outbox as long as there is an item to take from it, and
-    takes none. A call costs in proportion to the outboxes that have had mail since the last one,
-    not to those that are registered. Any number of threads may share a selector: each is told
-    of the same outboxes, and has to be ready for another one being faster (`queue.Empty`).
+    takes none. A call costs in proportion to the outboxes that have mail, or have had some since
+    the last call, not to those that are registered. Any number of threads may share a selector:
+    each is told of the same outboxes, and has to be ready for another one being faster
+    (`queue.Empty`).
+
+    A selector keeps its outboxes alive until it is closed. They do not keep the selector: one
+    that is dropped without `close` is gone, and its outboxes forget it with their next mail.
     """
 
     def __init__(self) -> None:
-        # Guards what follows. An outbox's lock is never taken while it is held.
+        # Guards what follows. An outbox's lock is never taken while it is held, nor the other
+        # way round.
         self._lock = threading.Lock()
         # Waited on in `select`, until there is an outbox to look at, a `wake`, or the end.
-        # Notified by `_on_mail`, `wake`, `unregister` and `close`.
+        # Notified by `register`, `unregister`, `_on_mail`, `wake` and `close`; always all, so
+        # that nobody has to hand a notification on.
         self._changed = threading.Condition(self._lock)
-        self._keys: dict[Outbox[Any], SelectorKey] = {}
-        # The outboxes that had mail when last looked at, or have had news since; first the one
-        # that has waited longest.
-        self._news: dict[Outbox[Any], None] = {}
+        self._registered: dict[Outbox[Any], tuple[SelectorKey, _Listener]] = {}
+        # The outboxes that had mail when last looked at, or have had news since; and how many
+        # news there had been in all when the last of theirs came. An outbox leaves it when
+        # looking found nothing, and no news came meanwhile.
+        self._news: OrderedDict[Outbox[Any], int] = OrderedDict()
+        self._news_count = 0
         self._stopped: set[Outbox[Any]] = set()
         self._wakes = 0
         self._closed = False
@@ -117,6 +131,7 @@ class MailSelector:
         """Report this outbox from now on; costs once what it costs.
 
         Args:
+            outbox: of any mailbox, also of one that is not started yet, or stopped.
             data: anything; it comes back in the key.
 
         Raises:
@@ -124,79 +139,86 @@ class MailSelector:
             RuntimeError: the selector is closed.
         """
         key = SelectorKey(outbox, data)
-        outbox.add_listener(self._on_mail)
+        listener = _Listener(self)
         try:
             with self._lock:
                 self._require_open_locked()
-                if outbox in self._keys:
+                if outbox in self._registered:
                     raise KeyError(f"{outbox!r} is registered")
-                self._keys[outbox] = key
+                self._registered[outbox] = key, listener
+            outbox.add_listener(listener)
+            self._on_mail(outbox, listener)  # there may be mail already
         except BaseException:
-            outbox.remove_listener(self._on_mail)
+            with self._lock:
+                if self._is_registered_locked(outbox, listener):
+                    self._drop_locked(outbox)
+            outbox.remove_listener(listener)
             raise
-        self._on_mail(outbox)  # there may be mail already
         return key
 
     def unregister(self, outbox: Outbox[Any]) -> SelectorKey:
         """Report this outbox no more; return its key.
 
+        A `select` that is under way in another thread may still report it.
+
         Raises:
             KeyError: it is not registered.
         """
         with self._lock:
-            if outbox not in self._keys:
+            if outbox not in self._registered:
                 raise KeyError(f"{outbox!r} is not registered")
-            key = self._keys.pop(outbox)
-            self._news.pop(outbox, None)
-            self._stopped.discard(outbox)
-            self._changed.notify_all()
-        outbox.remove_listener(self._on_mail)
+            key, listener = self._registered[outbox]
+            self._drop_locked(outbox)
+        outbox.remove_listener(listener)
         return key
 
     def get_map(self) -> Mapping[Outbox[Any], SelectorKey]:
         """Return a copy of what is registered."""
         with self._lock:
-            return MappingProxyType(dict(self._keys))
+            return MappingProxyType({outbox: key for outbox, (key, _) in self._registered.items()})
 
     def select(self, timeout: float | None = None) -> list[SelectorKey]:
         """Return the keys of all outboxes that have an item to take; wait until there is one.
 
-        First those that have waited longest. Outboxes of stopped mailboxes are passed over.
+        They come in turn: of those that keep having mail another one is first in each call.
+        Outboxes of stopped mailboxes are passed over, and those of mailboxes that are not
+        started are waited for.
 
         Args:
             timeout: how long to wait at most, in seconds of real time; 0 is not at all, None for
                 ever.
 
         Returns:
-            The keys; none when the time was up or `wake` was called.
+            The keys; none when the time was up or `wake` was called. A `wake` may also coincide
+            with mail: look at your own events after every call.
 
         Raises:
             MailBoxShuttingDown: the mailboxes of all registered outboxes, of which there is at
-                least one, are stopped.
+                least one, are stopped, now or while waiting.
             RuntimeError: the selector is closed, now or while waiting.
             ValueError: `timeout` is not a finite number of at least 0.
         """
-        deadline = None
-        if timeout is not None:
-            deadline = _now_ns() + seconds_to_ns("timeout", timeout)
+        deadline = _deadline(timeout)
         while True:
-            news: dict[Outbox[Any], None] = {}
-            try:
-                with self._lock:
-                    woken = self._wait_for_news_locked(deadline)
-                    news, self._news = self._news, news
-                polled = [(outbox, outbox.poll()) for outbox in news]
-            except BaseException:
-                self._put_back(news)
-                raise
+            with self._lock:
+                last_look = self._wait_locked(deadline)
+                wakes = self._wakes
+                news = list(self._news.items())
+                if news:
+                    self._news.move_to_end(news[0][0])
+            # Interrupted from here on, everything is still in `_news`.
+            polled = [(outbox, count, outbox.poll()) for outbox, count in news]
             ready = self._note(polled)
-            if ready or woken:
+            if ready or last_look:
+                self._seen.wakes = wakes
                 return ready
 
     def wake(self) -> None:
         """Make each thread that is in `select` return, and any other one at its next call.
 
-        From any thread. That is how a caller's own events get in.
+        From any thread, but not from a signal handler, which may have interrupted `select` where
+        it holds the lock. That is how a caller's own events get in: change what `select`'s
+        callers look at, then wake them. Several wakes before a thread's next return are one to it.
         """
         with self._lock:
             self._wakes += 1
@@ -206,13 +228,13 @@ class MailSelector:
         """Unregister all outboxes, and end every `select`. Idempotent."""
         with self._lock:
             self._closed = True
-            outboxes = list(self._keys)
-            self._keys.clear()
+            registered = self._registered
+            self._registered = {}
             self._news.clear()
             self._stopped.clear()
             self._changed.notify_all()
-        for outbox in outboxes:
-            outbox.remove_listener(self._on_mail)
+        for outbox, (_, listener) in registered.items():
+            outbox.remove_listener(listener)
 
     def __enter__(self) -> MailSelector:
         return self
@@ -225,53 +247,86 @@ class MailSelector:
     ) -> None:
         self.close()
 
-    def _on_mail(self, outbox: Outbox[Any]) -> None:
+    def _on_mail(self, outbox: Outbox[Any], listener: _Listener) -> bool:
+        """Look at this outbox again; False if this listener's registration is over."""
         with self._lock:
-            if outbox in self._keys and outbox not in self._news:
-                self._news[outbox] = None
-                self._changed.notify_all()
+            if not self._is_registered_locked(outbox, listener):
+                return False
+            self._news_count += 1
+            self._news[outbox] = self._news_count
+            self._changed.notify_all()
+            return True
+
+    def _is_registered_locked(self, outbox: Outbox[Any], listener: _Listener) -> bool:
+        registered = self._registered.get(outbox)
+        return registered is not None and registered[1] is listener
+
+    def _drop_locked(self, outbox: Outbox[Any]) -> None:
+        self._news.pop(outbox, None)
+        self._stopped.discard(outbox)
+        self._registered.pop(outbox)
+        self._changed.notify_all()  # all that are left may be stopped
 
     def _require_open_locked(self) -> None:
         if self._closed:
             raise RuntimeError("the selector is closed")
 
-    def _wait_for_news_locked(self, deadline: int | None) -> bool:
-        """Wait for something to look at; return whether to return in any case."""
+    def _require_running_locked(self) -> None:
+        self._require_open_locked()
+        if self._registered and len(self._stopped) == len(self._registered):
+            raise MailBoxShuttingDown
+
+    def _wait_locked(self, deadline: int | None) -> bool:
+        """Wait for something to look at; return whether `select` is to return in any case."""
         while True:
-            self._require_open_locked()
-            if self._keys and len(self._stopped) == len(self._keys):
-                raise MailBoxShuttingDown
+            self._require_running_locked()
             if getattr(self._seen, "wakes", 0) != self._wakes:
-                self._seen.wakes = self._wakes
                 return True
-            if self._news:
-                return False
             remaining = None
             if deadline is not None:
                 remaining = (deadline - _now_ns()) / 1_000_000_000
                 if remaining <= 0:
                     return True
                 remaining = min(remaining, threading.TIMEOUT_MAX)
+            if self._news:
+                return False
             self._changed.wait(remaining)
 
-    def _note(self, polled: list[tuple[Outbox[Any], bool | None]]) -> list[SelectorKey]:
-        """Keep the outboxes that have mail for the next look; return their keys."""
+    def _note(self, polled: list[tuple[Outbox[Any], int, bool | None]]) -> list[SelectorKey]:
+        """Keep in `_news` what has mail or has had news meanwhile; return the keys with mail."""
         ready = []
         with self._lock:
-            for outbox, has_mail in polled:
-                key = self._keys.get(outbox)
-                if key is None:
+            for outbox, count, has_mail in polled:
+                if outbox not in self._registered:
                     continue  # unregistered meanwhile
                 if has_mail:
-                    self._news[outbox] = None
-                    ready.append(key)
-                elif has_mail is None:
+                    ready.append(self._registered[outbox][0])
+                    continue
+                if has_mail is None:
                     self._stopped.add(outbox)
-            # For who began to wait while the outboxes were out of `_news`.
-            self._changed.notify_all()
+                if self._news.get(outbox) == count:
+                    del self._news[outbox]
+            if not ready:
+                self._require_running_locked()
         return ready
 
-    def _put_back(self, news: dict[Outbox[Any], None]) -> None:
-        with self._lock:
-            self._news.update((outbox, None) for outbox in news if outbox in self._keys)
-            self._changed.notify_all()
+
+class _Listener:
+    """What an outbox has of a registration: not enough to keep the selector alive.
+
+    One that is called after its registration removes itself.
+    """
+
+    __slots__ = ("_selector",)
+
+    def __init__(self, selector: MailSelector) -> None:
+        self._selector = weakref.ref(selector)
+
+    def __call__(self, outbox: Outbox[Any]) -> None:
+        selector = self._selector()
+        if selector is None or not selector._on_mail(outbox, self):
+            outbox.remove_listener(self)
+
+
+def _deadline(timeout: float | None) -> int | None:
+    return None if timeout is None else _now_ns() + seconds_to_ns("timeout", timeout)
