@@ -171,34 +171,25 @@ class Outbox(Generic[T]):
 
     async def _wait_and_take(self, item: list[T]) -> None:
         """Take an item into `item`; none if the mailbox is stopped."""
-        import asyncio  # here, because programs without it should not pay for it
-
-        loop = asyncio.get_running_loop()
-        mail = asyncio.Event()
-        # How often this coroutine has looked for mail, and at which look it was last told to
-        # look again: for all that arrives until it does, telling it once is enough.
-        looks = told = 0
-
-        def tell(_: Outbox[Any]) -> None:
-            nonlocal told
-            look = looks
-            if told != look:
-                try:
-                    loop.call_soon_threadsafe(mail.set)
-                except RuntimeError:
-                    pass  # the loop is closed, and with it the coroutine
-                told = look
-
-        self.add_listener(tell)
+        bell = _Bell()
+        dropped = False
         try:
+            self.add_listener(bell)
             while True:
-                looks += 1
-                mail.clear()
+                bell.looks += 1
+                bell.rung.clear()
                 if not self.take_in_turn(item) or item:
                     return
-                await mail.wait()
+                await bell.rung.wait()
+        except GeneratorExit:
+            # Maybe by the garbage collector, at any place, and so with the lock held: the bell
+            # removes itself when there is mail.
+            dropped = True
+            raise
         finally:
-            self.remove_listener(tell)
+            bell.over = True
+            if not dropped:
+                self.remove_listener(bell)
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Yield items as `async_get` returns them, until the mailbox is stopped."""
@@ -306,6 +297,35 @@ class Outbox(Generic[T]):
 
 def _deadline(timeout: float) -> int:
     return _now_ns() + seconds_to_ns("timeout", timeout)
+
+
+class _Bell:
+    """Tells a coroutine of the running loop that there may be mail.
+
+    Once for all that arrives until it looks: a loop that is busy is not flooded.
+    """
+
+    __slots__ = ("_loop", "_told", "looks", "over", "rung")
+
+    def __init__(self) -> None:
+        import asyncio  # here, because programs without it should not pay for it
+
+        self._loop = asyncio.get_running_loop()
+        self._told = 0  # at which of the looks it last rang
+        self.looks = 0
+        self.rung = asyncio.Event()
+        self.over = False
+
+    def __call__(self, outbox: Outbox[Any]) -> None:
+        look = self.looks
+        if self.over:
+            outbox.remove_listener(self)
+        elif self._told != look:
+            try:
+                self._loop.call_soon_threadsafe(self.rung.set)
+            except RuntimeError:
+                outbox.remove_listener(self)  # the loop is closed, and with it the coroutine
+            self._told = look
 
 
 class _AsyncItems(Generic[T]):
