@@ -69,7 +69,9 @@ def report(numbers: Numbers) -> list[str]:
         verdict = "" if figure.holds(middle) else "   NOT REACHED"
         lines.append(f"{figure.title:42}{figure.required:>10}{middle:10,.4g}{shown}{verdict}")
     for name, title in ("one_to_one", "1 to 1 thread"), ("contended", "4 to 4 threads"):
-        of = numbers.get(name, {})
+        of = numbers.get(name)
+        if not of:
+            continue
         lines += ["", f"{title + ', the same packets':50}{'ns each':>10}{'speed':>8}"]
         for peer in [*MAILBOX, *PEERS]:
             if f"{peer.name}: ns" in of:
