@@ -13,7 +13,7 @@ from .contract import MailBox, MailBoxConfig, MailBoxStatistics
 from .courier import Courier
 from .errors import MailBoxShuttingDown
 from .fail_add import make_fail_packet
-from .outbox import Outbox
+from .outbox import Outbox, release_if_held
 from .packet import CircuitKey, HTLCPacket, is_add, require_reply
 from .queues import AddQueue, MessageQueue, PacketQueue, QueuedPacket
 from .wire import Message, UpdateAddHTLC
@@ -39,8 +39,12 @@ class MemoryMailBox(MailBox):
         self._now_ns = config.clock.now_ns
         self._expiry_ns = seconds_to_ns("expiry", config.expiry)
 
-        # Guards everything below.
-        self._lock = threading.Lock()
+        # Guards everything below. The methods that are called for each item take it without
+        # `with`, which saves 50 to 80 ns each time. It is an RLock because only that can tell
+        # whether it is held when KeyboardInterrupt comes between taking it and the next line.
+        self._lock = threading.RLock()
+        self._acquire = self._lock.acquire
+        self._release = self._lock.release
         self._running = False
         self._stopped = False
         self._messages = MessageQueue()
@@ -80,18 +84,24 @@ class MemoryMailBox(MailBox):
         if message is None:
             raise TypeError("message must be a wire message, got None")
         outbox = self._message_outbox
-        with self._lock:
+        try:
+            self._acquire()
             if self._stopped:
                 raise MailBoxShuttingDown
             self._messages.waiting.append(message)
             if outbox.waiting:
                 outbox.notify_locked()
+            self._release()
+        except BaseException:
+            release_if_held(self._lock)
+            raise
         if outbox.listeners:
             outbox.tell_listeners()
 
     def add_packet(self, packet: HTLCPacket) -> None:
         outbox = self._packet_outbox
-        with self._lock:
+        try:
+            self._acquire()
             if self._stopped:
                 raise MailBoxShuttingDown
             if type(packet.htlc) is UpdateAddHTLC:
@@ -104,6 +114,10 @@ class MemoryMailBox(MailBox):
                 self._replies.add(packet)
             if outbox.waiting:
                 outbox.notify_locked()
+            self._release()
+        except BaseException:
+            release_if_held(self._lock)
+            raise
         if outbox.listeners:
             outbox.tell_listeners()
 
@@ -132,9 +146,15 @@ class MemoryMailBox(MailBox):
             return key in self._replies.unacked
 
     def ack_packet(self, key: CircuitKey) -> bool:
-        with self._lock:
+        try:
+            self._acquire()
             queue = self._replies if key in self._replies.unacked else self._adds
-            return queue.ack(key)
+            acked = queue.ack(key)
+            self._release()
+            return acked
+        except BaseException:
+            release_if_held(self._lock)
+            raise
 
     def ack_packets(self, keys: Iterable[CircuitKey]) -> int:
         keys = list(keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from .clock import SystemClock, seconds_to_ns
@@ -53,10 +54,12 @@ class Outbox(Generic[T]):
 
     __slots__ = (
         "__weakref__",
+        "_acquire",
         "_closed",
         "_lock",
         "_open",
         "_readable",
+        "_release",
         "_source",
         "_take",
         "last_turn",
@@ -64,8 +67,10 @@ class Outbox(Generic[T]):
         "waiting",
     )
 
-    def __init__(self, lock: threading.Lock, source: Source[T]) -> None:
+    def __init__(self, lock: threading.RLock, source: Source[T]) -> None:
         self._lock = lock
+        self._acquire = lock.acquire
+        self._release = lock.release
         self._source = source
         self._take = source.take
         self._open = False
@@ -94,13 +99,15 @@ class Outbox(Generic[T]):
         deadline = None if timeout is None else _deadline(timeout)
         item = None
         try:
-            with self._lock:
-                if self._open:
-                    item = self._take()
-                if item is None:
-                    item = self._wait_locked(self._take, block, deadline)
+            self._acquire()
+            if self._open:
+                item = self._take()
+            if item is None:
+                item = self._wait_locked(self._take, block, deadline)
+            self._release()
             return item
         except BaseException:
+            release_if_held(self._lock)
             # KeyboardInterrupt can come between taking the item and returning it.
             if item is not None:
                 self.put_back([item])
@@ -293,6 +300,12 @@ class Outbox(Generic[T]):
                 raise
             finally:
                 self.waiting -= 1
+
+
+def release_if_held(lock: threading.RLock) -> None:
+    """Release the lock after an exception that may have come before it was taken."""
+    with suppress(RuntimeError):  # what an RLock raises in a thread that does not hold it
+        lock.release()
 
 
 def _deadline(timeout: float) -> int:
