@@ -23,7 +23,7 @@ class Letters:
         self.on_take = None  # what the next take does first
 
     def _look(self):
-        assert self.lock.locked()
+        assert self.lock.held()
         self.takes += 1
         self.taken.release()
         action, self.on_take = self.on_take, None
@@ -40,33 +40,37 @@ class Letters:
             batch.append(self.letters.popleft())
 
     def put_back(self, batch):
-        assert self.lock.locked()
+        assert self.lock.held()
         self.letters.extendleft(reversed(batch))
 
     def has_mail(self):
-        assert self.lock.locked()
+        assert self.lock.held()
         return bool(self.letters)
 
 
 class Lock:
-    """A lock that can be told to raise once, after it was let go."""
+    """A lock that can be told to raise once, as soon as it is let go."""
 
     def __init__(self):
-        self._lock = threading.Lock()
-        self.acquire, self.locked = self._lock.acquire, self._lock.locked
+        self._lock = threading.RLock()
+        self.acquire, self.held = self._lock.acquire, self._lock._is_owned
+        # What a condition uses of a lock like this one.
+        self._is_owned = self._lock._is_owned
+        self._release_save = self._lock._release_save
+        self._acquire_restore = self._lock._acquire_restore
         self.error = None
 
     def release(self):
         self._lock.release()
-
-    def __enter__(self):
-        return self._lock.__enter__()
-
-    def __exit__(self, *_):
-        self._lock.release()
         error, self.error = self.error, None
         if error is not None:
             raise error
+
+    def __enter__(self):
+        return self.acquire()
+
+    def __exit__(self, *_):
+        self.release()
 
 
 class Office:
