@@ -326,11 +326,15 @@ def test_a_ring_that_fails_is_logged_and_the_others_ring(
     assert 6 == failing.rung_at()
 
 
-def test_an_alarm_does_not_keep_its_owner_alive(clock: ManualClock):
+def test_an_alarm_does_not_keep_its_owner_alive():
     """When the owner is gone nobody is rung, and a thread with nothing to do ends."""
+    clock = WatchedClock()
     sleeper = Sleeper(clock)
     sleeper.set(5)
     (thread,) = watchers()
+    clock.waited_for()
+    with Watch.of(clock)._lock:
+        pass  # the thread has let go of it, and waits
     gone = weakref.ref(sleeper)
     del sleeper
     gc.collect()

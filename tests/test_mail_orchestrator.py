@@ -891,7 +891,8 @@ def test_no_mailbox_outlives_a_stop_that_comes_at_any_moment():
         assert all(is_stopped(mailbox) for mailbox in node.made)
 
 
-def test_a_stop_in_the_middle_of_a_binding_ends_it(caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("parked", [1, 3])
+def test_a_stop_in_the_middle_of_a_binding_ends_it(parked: int, caplog: pytest.LogCaptureFixture):
     """What was not handed over is dropped, and the mailbox is stopped."""
 
     class Stopping(MemoryMailBox):
@@ -901,7 +902,7 @@ def test_a_stop_in_the_middle_of_a_binding_ends_it(caplog: pytest.LogCaptureFixt
 
     node = Node(Stopping)
     mailbox = node.orchestrator.get_or_create_mailbox(channel(1), PENDING)
-    for htlc_id in (1, 2, 3):
+    for htlc_id in range(1, parked + 1):
         node.orchestrator.deliver(short(1), packet(htlc_id))
 
     with pytest.raises(MailBoxShuttingDown):
