@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from helpers import PATIENCE, blocked, run_threads
+from lnmailbox import courier as courier_module
 from lnmailbox.courier import Courier
 
 Errand = Callable[[], object]
@@ -187,6 +188,28 @@ def test_a_courier_does_not_wait_for_one_that_waits():
     assert middle.is_alive()
 
     gate.set()
+
+    assert [True, True] == ended([last, middle])
+
+
+def test_a_courier_stops_waiting_for_one_that_begins_to_wait():
+    """It is told of it, and does not have to look again."""
+    gate, last_gate = threading.Event(), threading.Event()
+    last = courier(last_gate.wait)
+    middle = courier(gate.wait, last.join_courier)
+    first = courier(middle.join_courier)
+    started([last, middle, first])
+    while True:
+        with courier_module._quiet:
+            if first._waits:
+                break
+        first.join(0.001)
+    gate.set()
+
+    assert [True] == ended([first])
+    assert middle.is_alive()
+
+    last_gate.set()
 
     assert [True, True] == ended([last, middle])
 

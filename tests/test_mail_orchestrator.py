@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -661,9 +662,19 @@ def test_what_is_delivered_while_packets_are_handed_over_comes_after_them():
         assert [13] == received(node.made[0])
 
 
+@pytest.fixture
+def impatient_threads() -> Iterator[None]:
+    """Let threads take turns a thousand times as often, so that more can come between."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("impatient_threads")
 def test_parked_packets_are_never_overtaken(node: Node):
     """Several threads deliver while another binds: each thread's packets keep their order."""
-    threads, packets = 3, 12
+    threads, packets, parked = 3, 12, 20
 
     def deliver(number: int, thread: int) -> None:
         for htlc_id in range(thread * packets, (thread + 1) * packets):
@@ -671,7 +682,8 @@ def test_parked_packets_are_never_overtaken(node: Node):
 
     for number in range(300):
         mailbox = node.orchestrator.get_or_create_mailbox(channel(number), PENDING)
-        node.orchestrator.deliver(short(number), packet(1000))
+        for htlc_id in range(1000, 1000 + parked):
+            node.orchestrator.deliver(short(number), packet(htlc_id))
         run_threads(
             *(partial(deliver, number, thread) for thread in range(threads)),
             partial(
@@ -680,11 +692,11 @@ def test_parked_packets_are_never_overtaken(node: Node):
         )
         ids = received(mailbox)
 
-        assert 1000 == ids[0]
+        assert list(range(1000, 1000 + parked)) == ids[:parked]
         for thread in range(threads):
             expected = list(range(thread * packets, (thread + 1) * packets))
-            assert expected == [htlc_id for htlc_id in ids[1:] if htlc_id in expected]
-        assert 1 + threads * packets == len(ids)
+            assert expected == [htlc_id for htlc_id in ids if htlc_id in expected]
+        assert parked + threads * packets == len(ids)
 
 
 # Stopping
