@@ -48,6 +48,12 @@ TOO_LARGE = attrs.evolve(UPDATE, extra_opaque_data=bytes(200))
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_encoded_yet() -> None:
+    """Forget the failures that were encoded before, with an encoder that works."""
+    fail_add._channel_failure.cache_clear()
+
+
 class Obfuscator:
     """An encrypter that shows what it was given, and can be told to fail some times."""
 

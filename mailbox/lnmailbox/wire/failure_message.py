@@ -22,7 +22,6 @@ __all__ = [
     "KnownFailure",
     "UnknownFailure",
     "channel_update",
-    "register",
 ]
 
 _MAX_SIZE = 0xFFFF
@@ -89,7 +88,7 @@ class FailureMessage(ABC):
             raise DecodeError(f"failure: {len(data)} bytes, a failure has at most {_MAX_SIZE}")
         reader = Reader(data, "failure")
         code = reader.uint(2, "code")
-        kind: type[FailureMessage] = _known.get(code, UnknownFailure)
+        kind: type[FailureMessage] = _kinds().get(code, UnknownFailure)
         if not issubclass(kind, cls):
             raise DecodeError(f"{cls.__name__}: code {code:#06x} is that of {kind.__name__}")
         reader.name = kind.__name__
@@ -157,10 +156,10 @@ class UnknownFailure(FailureMessage):
     data: bytes = attrs.field(default=b"", validator=at_most(_MAX_SIZE - 2))
 
     def __attrs_post_init__(self) -> None:
-        if self.code in _known:
+        known = _kinds().get(self.code)
+        if known is not None:
             raise ValueError(
-                f"UnknownFailure.code must not be that of {_known[self.code].__name__}, "
-                f"got {self.code:#06x}"
+                f"UnknownFailure.code must not be that of {known.__name__}, got {self.code:#06x}"
             )
 
     @property
@@ -176,9 +175,10 @@ class UnknownFailure(FailureMessage):
         return cls(code, reader.rest())
 
 
-def register(*kinds: type[KnownFailure]) -> None:
-    """Let `FailureMessage.decode` find these classes by their codes."""
-    _known.update({kind.CODE: kind for kind in kinds})
+def _kinds() -> dict[int, type[KnownFailure]]:
+    from .failures import KINDS  # which derive from what is defined here
+
+    return KINDS
 
 
 def channel_update() -> Any:
@@ -225,4 +225,3 @@ class _UpdateCodec:
 
 _typed_update = _UpdateCodec(typed=True)
 _untyped_update = _UpdateCodec(typed=False)
-_known: dict[int, type[KnownFailure]] = {}

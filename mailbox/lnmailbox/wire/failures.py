@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import frozen
 
 from .channel_update import ChannelUpdate
-from .failure_message import FailureFlag, KnownFailure, channel_update, register
+from .failure_message import FailureFlag, KnownFailure, channel_update
 from .fields import big_size, fixed_bytes, uint16, uint32, uint64
 from .reader import Reader
 
@@ -363,30 +363,34 @@ class InvalidOnionBlinding(KnownFailure):
     onion_sha256: bytes = fixed_bytes(32)
 
 
-register(
-    InvalidRealm,
-    TemporaryNodeFailure,
-    PermanentNodeFailure,
-    RequiredNodeFeatureMissing,
-    InvalidOnionVersion,
-    InvalidOnionHmac,
-    InvalidOnionKey,
-    TemporaryChannelFailure,
-    PermanentChannelFailure,
-    RequiredChannelFeatureMissing,
-    UnknownNextPeer,
-    AmountBelowMinimum,
-    FeeInsufficient,
-    IncorrectCltvExpiry,
-    ExpiryTooSoon,
-    IncorrectOrUnknownPaymentDetails,
-    IncorrectPaymentAmount,
-    FinalExpiryTooSoon,
-    FinalIncorrectCltvExpiry,
-    FinalIncorrectHtlcAmount,
-    ChannelDisabled,
-    ExpiryTooFar,
-    InvalidOnionPayload,
-    MPPTimeout,
-    InvalidOnionBlinding,
-)
+KINDS: dict[int, type[KnownFailure]] = {
+    kind.CODE: kind
+    for kind in (
+        InvalidRealm,
+        TemporaryNodeFailure,
+        PermanentNodeFailure,
+        RequiredNodeFeatureMissing,
+        InvalidOnionVersion,
+        InvalidOnionHmac,
+        InvalidOnionKey,
+        TemporaryChannelFailure,
+        PermanentChannelFailure,
+        RequiredChannelFeatureMissing,
+        UnknownNextPeer,
+        AmountBelowMinimum,
+        FeeInsufficient,
+        IncorrectCltvExpiry,
+        ExpiryTooSoon,
+        IncorrectOrUnknownPaymentDetails,
+        IncorrectPaymentAmount,
+        FinalExpiryTooSoon,
+        FinalIncorrectCltvExpiry,
+        FinalIncorrectHtlcAmount,
+        ChannelDisabled,
+        ExpiryTooFar,
+        InvalidOnionPayload,
+        MPPTimeout,
+        InvalidOnionBlinding,
+    )
+}
+"""The classes by their codes."""
