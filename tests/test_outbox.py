@@ -354,5 +354,53 @@ def test_a_receiver_that_is_interrupted_as_it_wakes_up_wakes_another_one(
     assert "letter" == second.result()
 
 
+def test_an_outbox_says_whether_there_is_mail(outbox):
+    """What `select` asks: True, False, and None once it is closed."""
+    office = Office()
+    office.deliver("letter")
+    assert False is office.outbox.poll()
+
+    office.open()
+    assert True is office.outbox.poll()
+    assert False is outbox.poll()
+
+    office.close()
+    assert office.outbox.poll() is None
+
+
+def test_an_item_can_be_taken_into_safety(office, outbox):
+    """What `select` does: it is in a list of the caller's when it has left the source."""
+    item = []
+    assert True is outbox.take_in_turn(item)
+    assert [] == item
+
+    office.deliver("a", "b")
+    assert True is outbox.take_in_turn(item, turn=7)
+    assert ["a"] == item
+    assert 7 == outbox.last_turn
+
+    outbox.put_back(item)
+    assert "a" == outbox.get_nowait()
+    assert True is outbox.take_in_turn([], turn=5)
+    assert 7 == outbox.last_turn  # it does not go back
+
+    office.close()
+    assert False is outbox.take_in_turn([])
+
+
+def test_a_listener_that_was_removed_hears_nothing(office, outbox):
+    """Whatever the others hear; removing it again does nothing."""
+    heard, removed = [], []
+    outbox.add_listener(heard.append)
+    outbox.add_listener(removed.append)
+    for _ in range(2):
+        outbox.remove_listener(removed.append)
+
+    office.deliver("letter")
+
+    assert [outbox] == heard
+    assert [] == removed
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
