@@ -353,12 +353,17 @@ def test_the_outboxes_of_a_mailbox_that_is_not_started_are_waited_for():
 
 
 def test_stopped_outboxes_are_passed_over(box, other):
+    """Wherever they stand: one that is not stopped is enough for there to be hope."""
     box.stop()
     other.add_message("hello")
 
     assert (other.message_outbox, "hello") == select(box.message_outbox, other.message_outbox)
-    with pytest.raises(queue.Empty):
-        select(box.message_outbox, other.message_outbox, timeout=0)
+    for outboxes in (
+        (box.message_outbox, other.message_outbox),
+        (other.packet_outbox, box.packet_outbox),
+    ):
+        with pytest.raises(queue.Empty):
+            select(*outboxes, timeout=0)
 
 
 def test_select_from_stopped_outboxes_only_says_so(box, other):
@@ -641,13 +646,16 @@ def test_what_is_not_registered_can_not_be_unregistered(box, selector):
         selector.unregister(box.message_outbox)
 
 
-def test_an_outbox_that_was_unregistered_is_reported_no_more(box, selector):
+def test_an_outbox_that_was_unregistered_is_neither_reported_nor_looked_at(box, selector, looks):
     key = selector.register(box.message_outbox)
     selector.register(box.packet_outbox)
+    assert [] == selector.select(0)
+    looks.count = 0
     box.add_message("hello")
 
     assert key is selector.unregister(box.message_outbox)
     assert [] == selector.select(0)
+    assert 0 == looks.count
     assert () == box.message_outbox.listeners
     assert [box.packet_outbox] == list(selector.get_map())
 
@@ -992,10 +1000,18 @@ def test_wake_may_come_with_mail(box, selector):
 
 
 def test_a_wake_that_comes_while_a_thread_is_looking_counts(box, selector, looks):
-    selector.register(box.message_outbox)
+    """It ends this call, or, if there is mail, the next one too."""
+    key = selector.register(box.message_outbox)
     looks.afterwards = selector.wake
+    start = time.monotonic()
 
     assert [] == selector.select(PATIENCE)
+    looks.afterwards = selector.wake
+    box.add_message("hello")
+    assert [key] == selector.select(PATIENCE)
+    box.message_outbox.get()
+    assert [] == selector.select(PATIENCE)
+    assert time.monotonic() - start < PATIENCE
 
 
 # MailSelector: the end
@@ -1028,6 +1044,19 @@ def test_a_closed_selector_takes_nothing_on_and_reports_nothing(box, selector):
     with pytest.raises(KeyError):
         selector.unregister(box.message_outbox)
     assert () == box.message_outbox.listeners
+
+
+def test_a_closed_selector_does_not_keep_its_outboxes_alive(selector):
+    box = make_mailbox()
+    box.add_message("hello")
+    selector.register(box.message_outbox)
+    gone = weakref.ref(box.message_outbox)
+    selector.close()
+
+    del box
+    gc.collect()
+
+    assert gone() is None
 
 
 def test_a_selector_closed_while_a_thread_is_looking_reports_nothing(box, selector, looks):
