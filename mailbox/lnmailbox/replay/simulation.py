@@ -376,8 +376,6 @@ class _Replay:
             f" {at:.3f} s after the first event"
         )
 
-    # The rest
-
     def _open_channel(self, number: ShortChannelID) -> _Channel:
         mailbox = self._orchestrator.get_or_create_mailbox(channel_id(number), number)
         self._orchestrator.bind_live_short_chan_id(mailbox, channel_id(number), number)
