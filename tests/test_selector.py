@@ -270,6 +270,14 @@ def test_a_timeout_that_is_no_span_of_time_is_refused_before_anything_is_taken(
     assert 1 == box.statistics().messages
 
 
+def test_a_select_that_may_not_wait_does_not_register(box, monkeypatch):
+    """It costs a look at each outbox."""
+    monkeypatch.delattr(Outbox, "add_listener")
+
+    with pytest.raises(queue.Empty):
+        select(box.message_outbox, box.packet_outbox, timeout=0)
+
+
 @pytest.mark.parametrize("timeout", [0, 0.0, 0.001])
 def test_select_without_an_item_in_time_raises_empty(box, timeout):
     with pytest.raises(queue.Empty):
@@ -1144,7 +1152,7 @@ def test_a_select_interrupted_anywhere_consumes_nothing(blind):
 
     def interrupted():
         try:
-            return select(empty, outbox, timeout=0 if blind == 2 else None)
+            return select(empty, outbox, timeout=1e-9 if blind == 2 else None)
         except queue.Empty:
             return "empty"
 

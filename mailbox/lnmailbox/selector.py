@@ -69,6 +69,8 @@ def select(*outboxes: Outbox[Any], timeout: float | None = None) -> tuple[Outbox
 
     try:
         if not take():
+            if timeout == 0:
+                raise queue.Empty
             with MailSelector() as selector:
                 for registered in dict.fromkeys(outboxes):
                     selector.register(registered)
