@@ -539,3 +539,15 @@ def test_no_ring_is_lost_while_time_moves(clock: ManualClock):
         return clock.now_ns() / SECOND
 
     assert [rounds, rounds] == run_threads(set_and_wait, advance, timeout=3 * PATIENCE)
+
+
+def test_the_thread_ends_with_the_last_ring_although_void_deadlines_are_left(clock: ManualClock):
+    """It does not wait for a time at which nobody wants to be rung."""
+    sleeper = Sleeper(clock)
+    sleeper.set(10)
+    sleeper.set(5)
+    clock.advance(5)
+    _, thread = sleeper.rings.get(timeout=PATIENCE)
+    thread.join(PATIENCE)
+
+    assert not thread.is_alive()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,6 +246,18 @@ def test_frozen_threads_agree_on_the_system_clock():
             assert times[-1] > times[0]
 
 
+def test_receiving_with_a_timeout_ends_in_frozen_time(switch_on: Callable[..., Switch]):
+    """In the main thread and in others."""
+    with freeze_time("2024-01-01"):
+        box = switch_on(SystemClock()).box
+
+        for outbox in (box.packet_outbox, box.message_outbox):
+            with pytest.raises(queue.Empty):
+                outbox.get(timeout=0.01)
+            with pytest.raises(queue.Empty):
+                Call(outbox.get, timeout=0.01).result()
+
+
 def test_adds_expire_in_frozen_time(switch_on: Callable[..., Switch]):
     """On the system clock, that is, whether they were added before the freeze or during it."""
     switch = switch_on(SystemClock(), expiry=0.02)
@@ -265,6 +280,50 @@ def test_moving_the_frozen_time_expires_nothing_on_the_system_clock(
         frozen.tick(86400)
 
         assert 1 == switch.box.packet_outbox.get_nowait().incoming_htlc_id
+
+
+IMPORT_UNDER_FREEZE = """
+import queue, threading
+from freezegun import freeze_time
+
+def moves(clock):
+    before = clock.now_ns()
+    return any(clock.now_ns() > before for _ in range(1_000_000))
+
+with freeze_time("2024-01-01"):
+    import lnmailbox
+    clock = lnmailbox.SystemClock()
+    assert moves(clock), "frozen meanwhile"
+    box = lnmailbox.MemoryMailBox(
+        lnmailbox.MailBoxConfig(
+            short_chan_id=lnmailbox.wire.ShortChannelID(),
+            fetch_update=print,
+            forward_packets=print,
+        )
+    )
+    with box:
+        try:
+            box.packet_outbox.get(timeout=0.01)
+        except queue.Empty:
+            pass
+assert moves(clock), "frozen afterwards"
+with freeze_time("2025-01-01"):
+    assert moves(clock), "frozen by the next freeze"
+"""
+
+
+def test_the_system_clock_moves_although_it_was_imported_in_frozen_time():
+    """Meanwhile, afterwards, and in the next freeze; receiving with a timeout ends as well."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORT_UNDER_FREEZE],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+        check=False,
+    )
+
+    assert (0, "") == (ended.returncode, ended.stderr)
 
 
 # The wall clock

@@ -456,6 +456,21 @@ def test_deadlines_out_of_order_that_come_together_are_all_kept():
     assert [1] == drained(queue)
 
 
+def test_adds_expire_in_time_after_the_clock_went_back_and_its_witness_is_acked():
+    """The Add behind the first one is due earlier, even if it was added at a rising time."""
+    queue = AddQueue()
+    queue.add(packet(1), 100)
+    queue.add(packet(2), 50)
+    queue.ack(key(2))
+    queue.expire(0)
+    queue.add(packet(3), 70)
+    queue._check()
+
+    assert 70 == queue.next_deadline()
+    assert queue.expire(70)
+    assert [3] == overdue_ids(queue)
+
+
 def test_a_claimed_add_is_out_of_everybodys_reach():
     """It is neither handed out nor expired nor claimed again, but it is unacked."""
     queue = filled([1, 2])
@@ -691,6 +706,18 @@ def test_one_packet_that_nobody_takes_keeps_few_shells():
     queue._check()
 
 
+def test_shells_do_not_outlive_the_packets_before_them():
+    """However the packets went: what is left of 1000 that are acked is nothing."""
+    queue = filled(range(1000))
+    queue.ack_all(map(key, range(500, 1000)))
+    for _ in range(500):
+        queue.take()
+    queue.ack_all(map(key, range(500)))
+    queue._check()
+
+    assert (0, 0) == (len(queue.unacked), len(queue.waiting))
+
+
 def test_the_packet_of_a_shell_is_let_go():
     """A shell is small: the packet, with its onion, is not kept."""
     queue = filled(range(4))
@@ -904,7 +931,8 @@ class Pair:
         self.adds.give_up(queued, self.now, retry_at)
 
     def compare(self) -> None:
-        """Assert that both hold the same."""
+        """Assert that both hold the same, and that the queue is sound."""
+        self.queue._check()
         assert [letter.key for letter in self.model.unacked] == list(self.queue.unacked)
         assert len(self.model.at("waiting")) == self.queue.undelivered
         if isinstance(self.queue, AddQueue):
@@ -1011,11 +1039,21 @@ class AddQueueMachine(PacketQueueMachine):
         self.pair.give_up(data.draw(st.integers(0, len(self.pair.claims) - 1)))
 
 
+class BackwardMachine(AddQueueMachine):
+    """The same, while somebody sets the clock back now and then."""
+
+    @rule(span=st.sampled_from([1, 5, EXPIRY - 1, EXPIRY, 10 * EXPIRY]))
+    def set_the_clock_back(self, span: int) -> None:
+        self.pair.now -= span
+
+
 PacketQueueMachine.TestCase.settings = settings(max_examples=100)
 AddQueueMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=60)
+BackwardMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=60)
 
 TestPacketQueue = PacketQueueMachine.TestCase
 TestAddQueue = AddQueueMachine.TestCase
+TestAddQueueWhoseClockGoesBack = BackwardMachine.TestCase
 
 
 @pytest.mark.parametrize("seed", range(4))

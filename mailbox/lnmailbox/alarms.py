@@ -18,6 +18,8 @@ from .clock import Clock
 
 __all__ = ["Alarm", "Watch"]
 
+_FORGET_PATIENCE = 0.1  # seconds; where it can be had at all the lock takes microseconds
+
 _logger = logging.getLogger(__name__)
 
 
@@ -92,6 +94,7 @@ class Watch:
             if alarm._deadline is None:
                 self._set_alarms += 1
             alarm._deadline = deadline_ns
+            self._drop_void_locked()
             if not self._running:
                 self._start_locked()
             elif self._heap[0][2] is alarm:
@@ -105,9 +108,9 @@ class Watch:
             ending.join()
 
     def _forget(self, alarm: Alarm) -> None:
-        # Garbage collection calls this anywhere, perhaps in a thread that holds the lock. Then
-        # the alarm stays, and will ring for nobody.
-        if self._lock.acquire(blocking=False):
+        # Garbage collection calls this anywhere, perhaps in a thread that holds the lock, or
+        # one that the lock's holder waits for. Then the alarm stays, and will ring for nobody.
+        if self._lock.acquire(timeout=_FORGET_PATIENCE):
             try:
                 self._unset_locked(alarm)
             finally:
@@ -117,12 +120,15 @@ class Watch:
         if alarm._deadline is not None:
             alarm._deadline = None
             self._set_alarms -= 1
-            if len(self._heap) > 2 * self._set_alarms:
-                self._heap = [entry for entry in self._heap if _is_valid(entry)]
-                heapify(self._heap)
+            self._drop_void_locked()
         if not self._set_alarms:
             self._running = False
             self._changed.notify()
+
+    def _drop_void_locked(self) -> None:
+        if len(self._heap) > 2 * self._set_alarms:
+            self._heap = [entry for entry in self._heap if _is_valid(entry)]
+            heapify(self._heap)
 
     def _start_locked(self) -> None:
         name = f"lnmailbox-courier-watch-{type(self._clock).__name__}"
@@ -149,7 +155,7 @@ class Watch:
             while self._running and self._thread is me:
                 now = self._clock.now_ns()
                 due = []
-                while self._heap and self._heap[0][0] <= now:
+                while self._heap and (self._heap[0][0] <= now or not _is_valid(self._heap[0])):
                     entry = heappop(self._heap)
                     if _is_valid(entry):
                         entry[2]._deadline = None

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import math
 import threading
-import time
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
 
 __all__ = ["Clock", "ManualClock", "SystemClock", "WallClock", "seconds_to_ns"]
+
+# A second instance of the module: freezegun puts its own functions into the first, and wherever
+# it finds the first one's, perhaps before this package is imported.
+_spec = importlib.util.find_spec("time")
+assert _spec is not None
+assert _spec.loader is not None
+_time = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_time)
+_monotonic_ns: Callable[[], int] = _time.monotonic_ns
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -35,7 +45,8 @@ def seconds_to_ns(name: str, seconds: float) -> int:
 class Clock(Protocol):
     """A scale of time in integer nanoseconds, and how to wait on it (lnd: `clock.Clock`).
 
-    Mailboxes whose clocks are equal share one thread that waits for their deadlines.
+    Mailboxes whose clocks are equal share one thread that waits for their deadlines. A clock
+    that raises there ends it; the next deadline that comes first starts another.
     Both methods are called under locks of this package: they must not call into a mailbox.
     """
 
@@ -68,7 +79,7 @@ class SystemClock:
     """
 
     # Bound in the class because freezegun replaces the attributes of modules only.
-    now_ns = staticmethod(time.monotonic_ns)
+    now_ns = staticmethod(_monotonic_ns)
 
     def wait(self, condition: threading.Condition, deadline_ns: int | None) -> None:
         if deadline_ns is None:

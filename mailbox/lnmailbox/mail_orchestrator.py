@@ -37,8 +37,9 @@ class MailOrchestratorConfig:
 
     Attributes:
         fetch_update, forward_packets, clock, expiry: as in `MailBoxConfig`.
-        mailbox_factory: called as `mailbox_factory(config)` for each new channel, under the
-            orchestrator's lock, which it must not want; returns a mailbox that is not started.
+        mailbox_factory: called as `mailbox_factory(config)` once for each channel, one call at a
+            time; returns a mailbox that is not started. It may use the orchestrator, but must
+            not ask it for the channel that it is making the mailbox of.
 
     Raises:
         TypeError: a callback can't be called, or `clock` is no clock.
@@ -119,8 +120,8 @@ class MailOrchestrator:
             mailbox: the channel's; one that `get_or_create_mailbox` did not make is registered.
 
         Raises:
-            MailBoxShuttingDown: the orchestrator, or the mailbox, was stopped. Packets that it did
-                not get stay parked.
+            MailBoxShuttingDown: the orchestrator was stopped, or the mailbox was, and packets
+                are parked. Those that it did not get stay parked.
             ValueError: the channel has another mailbox, or `chan_id` is not 32 bytes.
             TypeError: `short_chan_id` is not a `ShortChannelID`.
         """
@@ -133,8 +134,14 @@ class MailOrchestrator:
             elif known is not mailbox:
                 raise ValueError(f"channel {chan_id} has another mailbox: {known!r}")
             mailbox.short_chan_id = short_chan_id
-            while parked := self._parked_or_make_live(short_chan_id, mailbox):
-                self._hand_over(parked, short_chan_id, mailbox)
+            while packet := self._first_parked_or_make_live(short_chan_id, mailbox):
+                try:
+                    mailbox.add_packet(packet)
+                except MailBoxShuttingDown:
+                    raise
+                except Exception:
+                    _logger.exception("%r refused parked packet %s", mailbox, packet.keystone)
+                self._drop_first_parked(short_chan_id)
 
     def deliver(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
         """Add the packet to the mailbox of a live channel, or park it (lnd: `Deliver`).
@@ -204,35 +211,22 @@ class MailOrchestrator:
             mailbox.stop()
             raise MailBoxShuttingDown
 
-    def _parked_or_make_live(
+    def _first_parked_or_make_live(
         self, short_chan_id: ShortChannelID, mailbox: MailBox
-    ) -> list[HTLCPacket]:
+    ) -> HTLCPacket | None:
         with self._lock:
             if self._stopped:
                 raise MailBoxShuttingDown
             parked = self._unclaimed_packets.get(short_chan_id)
             if parked is None:
                 self._live_index[short_chan_id] = mailbox
-            return [] if parked is None else list(parked)
+                return None
+            return parked.first()
 
-    def _hand_over(
-        self, packets: list[HTLCPacket], short_chan_id: ShortChannelID, mailbox: MailBox
-    ) -> None:
-        """Add parked packets to the mailbox, and unpark each one that it got or refused."""
-        handed_over = 0
-        try:
-            for packet in packets:
-                try:
-                    mailbox.add_packet(packet)
-                except MailBoxShuttingDown:
-                    raise
-                except Exception:
-                    _logger.exception("%r refused parked packet %s", mailbox, packet.keystone)
-                handed_over += 1
-        finally:
-            with self._lock:
-                parked = self._unclaimed_packets.get(short_chan_id)
-                if parked is not None:  # None: the orchestrator was stopped
-                    parked.drop_first(handed_over)
-                    if not parked:
-                        del self._unclaimed_packets[short_chan_id]
+    def _drop_first_parked(self, short_chan_id: ShortChannelID) -> None:
+        with self._lock:
+            parked = self._unclaimed_packets.get(short_chan_id)
+            if parked is not None:  # None: the orchestrator was stopped
+                parked.drop_first()
+                if not parked:
+                    del self._unclaimed_packets[short_chan_id]

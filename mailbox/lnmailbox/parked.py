@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections import OrderedDict
 
 from .errors import PacketAlreadyExists
 from .packet import CircuitKey, HTLCPacket, is_add
@@ -16,13 +15,14 @@ class ParkedPackets:
 
     def __init__(self) -> None:
         # Keyed by what made each unique when it arrived.
-        self._packets: dict[tuple[bool, CircuitKey], HTLCPacket] = {}
+        self._packets: OrderedDict[tuple[bool, CircuitKey], HTLCPacket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._packets)
 
-    def __iter__(self) -> Iterator[HTLCPacket]:
-        return iter(self._packets.values())
+    def first(self) -> HTLCPacket:
+        """Return the oldest packet, of at least one."""
+        return next(iter(self._packets.values()))
 
     def add(self, packet: HTLCPacket) -> None:
         """Append a packet.
@@ -36,7 +36,6 @@ class ParkedPackets:
             raise PacketAlreadyExists(f"parked already is packet {packet.in_key}")
         self._packets[key] = packet
 
-    def drop_first(self, count: int) -> None:
-        """Remove the `count` oldest packets."""
-        for key in list(islice(self._packets, count)):
-            del self._packets[key]
+    def drop_first(self) -> None:
+        """Remove the oldest packet, of at least one."""
+        self._packets.popitem(last=False)

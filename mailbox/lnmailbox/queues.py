@@ -84,7 +84,7 @@ class PacketQueue:
 
     `reset` begins a new round, and in each round a packet is handed out once; until then it is
     undelivered and in `waiting`. What is acked there stays as an empty shell, until it comes up
-    or the shells are the greater part.
+    or there are more shells than unacked packets.
     """
 
     __slots__ = ("_added", "_latest", "_round", "_shells", "in_order", "unacked", "waiting")
@@ -190,6 +190,8 @@ class PacketQueue:
         queued.packet = None
         if queued.taken != self._round:
             self._leave_shell(queued)
+        if self._shells and self._shells > len(self.unacked):
+            self._drop_shells()
         return True
 
     def ack_all(self, keys: Iterable[CircuitKey]) -> int:
@@ -201,6 +203,8 @@ class PacketQueue:
                 queued.packet = None
                 if queued.taken != self._round:
                     self._leave_shell(queued)
+        if self._shells and self._shells > len(self.unacked):
+            self._drop_shells()
         return before - len(self.unacked)
 
     def nack(self, key: CircuitKey) -> bool:
@@ -219,9 +223,10 @@ class PacketQueue:
 
         By identity, which takes O(n): its key may not be the one it was added under.
         """
-        for queued in self.unacked.values():
+        for queued in reversed(self.unacked.values()):
             if queued.packet is packet and queued.taken == self._round:
                 self._put_back(queued)
+                break
 
     def reset(self) -> None:
         """Make every unacked packet undelivered again, in order of arrival."""
@@ -236,15 +241,16 @@ class PacketQueue:
 
     def _leave_shell(self, queued: QueuedPacket) -> None:
         self._shells += 1
-        if self._shells * 2 > len(self.waiting):
-            self.waiting = deque(left for left in self.waiting if left.packet)
-            self._shells = 0
+
+    def _drop_shells(self) -> None:
+        self.waiting = deque(left for left in self.waiting if left.packet)
+        self._shells = 0
 
     def _check(self) -> None:
         """Assert every invariant; for tests."""
         undelivered = [queued for queued in self.waiting if queued.packet]
         assert self._shells == len(self.waiting) - len(undelivered)
-        assert self._shells * 2 <= len(self.waiting)
+        assert self._shells <= len(self.unacked)
         assert undelivered == sorted(undelivered, key=_number)
         assert all(self.unacked[queued.key] is queued for queued in undelivered)
         assert all(queued.taken != self._round for queued in undelivered)
@@ -380,6 +386,7 @@ class AddQueue(PacketQueue):
         self._shells = 0
         deadlines = [queued.deadline for queued in self.unacked.values()]
         self.in_order = deadlines == sorted(deadlines)
+        self._latest = max(deadlines, default=now)
 
     def _check(self) -> None:
         super()._check()
