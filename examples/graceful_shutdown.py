@@ -54,7 +54,7 @@ def make_channel(orchestrator: MailOrchestrator, number: int) -> MailBox:
 def main() -> None:
     # [main
     # As Ctrl-C does: KeyboardInterrupt in the main thread. A handler must not call into a
-    # mailbox or selector itself: it may have interrupted a method that holds the lock.
+    # mailbox or selector itself: it may have interrupted one in the middle of a method.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     config = MailOrchestratorConfig(fetch_update=no_update, forward_packets=lambda *_: None)

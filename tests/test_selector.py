@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 
 import pytest
@@ -93,7 +93,7 @@ class Script:
 
 
 def scripted_outbox(source) -> Outbox:
-    outbox = Outbox(threading.Lock(), source)
+    outbox = Outbox(threading.RLock(), source)
     outbox.open_locked()
     return outbox
 
@@ -164,7 +164,7 @@ def strike_everywhere(function, prepare=lambda: None):
 
 
 @contextmanager
-def interrupt_while_blocked_in(function):
+def interrupt_while_blocked_in(function, during=nullcontext):
     """Send SIGINT to the main thread when it waits on a condition inside the function."""
     main = threading.main_thread()
     over = threading.Event()
@@ -186,7 +186,8 @@ def interrupt_while_blocked_in(function):
             looks = looks + 1 if place is not None and place == last else 0
             last = place
         if looks == 5:
-            signal.pthread_kill(main.ident, signal.SIGINT)
+            with during():
+                signal.pthread_kill(main.ident, signal.SIGINT)
 
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     striker = threading.Thread(target=strike)
@@ -882,9 +883,11 @@ def test_mail_that_others_take_first_does_not_hold_a_select_beyond_its_time(sele
 def test_no_lock_is_held_while_a_selector_looks_at_an_outbox(box, selector, looks):
     """So there is no order of locks to get wrong."""
     selector.register(box.message_outbox)
-    looks.afterwards = selector.wake
+    woken = []
+    looks.afterwards = lambda: woken.append(Call(selector.wake).result())
 
     assert [] == selector.select(0)
+    assert [None] == woken
 
 
 def test_no_lock_is_held_while_a_listener_is_called(box, selector):
@@ -892,7 +895,7 @@ def test_no_lock_is_held_while_a_listener_is_called(box, selector):
     seen = []
 
     def look(outbox):
-        seen.append((outbox.poll(), list(selector.get_map())))
+        seen.append((Call(outbox.poll).result(), list(Call(selector.get_map).result())))
 
     box.message_outbox.add_listener(look)
     box.add_message("hello")
@@ -1276,6 +1279,27 @@ def test_keyboard_interrupt_ends_a_selector_s_wait_in_the_main_thread(box, selec
     box.add_message("hello")
 
     assert [[key], [key]] == [rival.result(), selector.select()]
+
+
+@posix_only
+def test_keyboard_interrupt_of_a_thread_that_is_about_to_go_on_does_no_harm(box, selector):
+    """Notified, but not yet in possession of the lock again, which another thread holds."""
+
+    @contextmanager
+    def during():
+        with selector._lock:
+            selector._changed.notify_all()
+            # Time for the main thread to come this far, and for a wrong one to fail.
+            threading.Event().wait(0.02)
+            yield
+            threading.Event().wait(0.02)
+
+    key = selector.register(box.message_outbox)
+    with interrupt_while_blocked_in(MailSelector.select, during):
+        selector.select()
+
+    box.add_message("hello")
+    assert [key] == selector.select()
 
 
 # Many at once

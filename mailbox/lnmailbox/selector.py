@@ -112,8 +112,9 @@ class MailSelector:
 
     def __init__(self) -> None:
         # Guards what follows. An outbox's lock is never taken while it is held, nor the other
-        # way round.
-        self._lock = threading.Lock()
+        # way round. An RLock because a condition takes that back without being interruptible:
+        # KeyboardInterrupt would else leave `wait` without the lock.
+        self._lock = threading.RLock()
         # Waited on in `select`, until there is an outbox to look at, a `wake`, or the end.
         # Notified by `register`, `unregister`, `_on_mail`, `wake` and `close`; always all, so
         # that nobody has to hand a notification on.
@@ -218,9 +219,10 @@ class MailSelector:
     def wake(self) -> None:
         """Make each thread that is in `select` return, and any other one at its next call.
 
-        From any thread, but not from a signal handler, which may have interrupted `select` where
-        it holds the lock. That is how a caller's own events get in: change what `select`'s
-        callers look at, then wake them. Several wakes before a thread's next return are one to it.
+        From any thread, but not from a signal handler, which may have interrupted `select` in
+        the middle of its bookkeeping. That is how a caller's own events get in: change what
+        `select`'s callers look at, then wake them. Several wakes before a thread's next return
+        are one to it.
         """
         with self._lock:
             self._wakes += 1
