@@ -145,12 +145,12 @@ class MailBox(ABC):
     @property
     @abstractmethod
     def message_outbox(self) -> Outbox[Message]:
-        """Delivers each wire message once, first in, first out (lnd: `MessageOutBox`)."""
+        """Delivers each wire message once, first in, first out; lnd's `MessageOutBox`."""
 
     @property
     @abstractmethod
     def packet_outbox(self) -> Outbox[HTLCPacket]:
-        """Delivers packets: replies before Adds, each first in, first out (lnd: `PacketOutBox`).
+        """Delivers replies before Adds, each first in, first out; lnd's `PacketOutBox`.
 
         Which one is next is decided at the moment a receiver takes it. The packet is the very
         object that was added. It stays in the mailbox until it is acked or failed.
