@@ -54,12 +54,10 @@ class Outbox(Generic[T]):
 
     __slots__ = (
         "__weakref__",
-        "_acquire",
         "_closed",
         "_lock",
         "_open",
         "_readable",
-        "_release",
         "_source",
         "_take",
         "last_turn",
@@ -69,8 +67,6 @@ class Outbox(Generic[T]):
 
     def __init__(self, lock: threading.RLock, source: Source[T]) -> None:
         self._lock = lock
-        self._acquire = lock.acquire
-        self._release = lock.release
         self._source = source
         self._take = source.take
         self._open = False
@@ -99,12 +95,12 @@ class Outbox(Generic[T]):
         deadline = None if timeout is None else _deadline(timeout)
         item = None
         try:
-            self._acquire()
+            self._lock.acquire()
             if self._open:
                 item = self._take()
             if item is None:
                 item = self._wait_locked(self._take, block, deadline)
-            self._release()
+            self._lock.release()
             return item
         except BaseException:
             release_if_held(self._lock)
