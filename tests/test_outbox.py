@@ -91,6 +91,15 @@ class Office:
             self.outbox.close_locked()
         self.outbox.tell_listeners()
 
+    def wait_for_receivers(self, count):
+        """Wait until so many are in the condition; their order there is that of their coming."""
+        pause = threading.Event()
+        while True:
+            with self.lock:
+                if self.outbox.waiting == count:
+                    return
+            pause.wait(0.001)  # between two looks
+
     def deliver(self, *letters):
         with self.lock:
             self.source.letters.extend(letters)
@@ -133,8 +142,8 @@ def test_an_item_that_is_there_is_taken_at_a_glance(office, outbox, receive):
 
 
 def test_a_receiver_waits_for_an_item(office, outbox, receive):
-    call = blocked(receive, outbox)
-    assert 1 == outbox.waiting
+    call = Call(receive, outbox)
+    office.wait_for_receivers(1)
 
     office.deliver("letter")
 
@@ -275,8 +284,9 @@ def test_what_is_taken_after_waiting_and_not_returned_is_put_back(office, outbox
 
 def test_what_is_put_back_wakes_who_waits(office, outbox):
     """The first receiver is interrupted while it takes; the second did not see the items."""
-    first = blocked(outbox.get_batch, 2)
-    second = blocked(outbox.get)
+    first = Call(outbox.get_batch, 2)
+    second = Call(outbox.get)
+    office.wait_for_receivers(2)
     office.source.on_take = lambda: setattr(office.lock, "error", KeyboardInterrupt())
 
     office.deliver("letter")
@@ -344,8 +354,10 @@ def test_a_receiver_that_is_interrupted_as_it_wakes_up_wakes_another_one(
         return result
 
     monkeypatch.setattr(threading.Condition, "wait", wait_and_strike)
-    first = blocked(receive, outbox, timeout=1000)
-    second = blocked(receive, outbox)
+    first = Call(receive, outbox, timeout=1000)
+    office.wait_for_receivers(1)
+    second = Call(receive, outbox)
+    office.wait_for_receivers(2)
 
     office.deliver("letter")
 
