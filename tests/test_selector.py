@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import chain
 
 import pytest
@@ -164,8 +164,12 @@ def strike_everywhere(function, prepare=lambda: None):
 
 
 @contextmanager
-def interrupt_while_blocked_in(function, during=nullcontext):
-    """Send SIGINT to the main thread when it waits on a condition inside the function."""
+def interrupt_while_blocked_in(function, notified=None):
+    """Send SIGINT to the main thread when it waits on a condition inside the function.
+
+    Given that condition, notify it first, so that the main thread wants the lock back, and hold
+    the lock until the signal has arrived.
+    """
     main = threading.main_thread()
     over = threading.Event()
 
@@ -185,9 +189,18 @@ def interrupt_while_blocked_in(function, during=nullcontext):
             place = waits(sys._current_frames().get(main.ident))
             looks = looks + 1 if place is not None and place == last else 0
             last = place
-        if looks == 5:
-            with during():
-                signal.pthread_kill(main.ident, signal.SIGINT)
+        if looks < 5:
+            return
+        if notified is None:
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            return
+        # From the signal on nothing but C is called here: Python 3.11 under a tracer does not
+        # get into a Python function while another thread has a signal to handle.
+        with notified._lock:
+            notified.notify_all()
+            time.sleep(0.02)  # for the main thread to come as far as the lock
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            time.sleep(0.02)  # for a wrong implementation to fail
 
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     striker = threading.Thread(target=strike)
@@ -1285,17 +1298,8 @@ def test_keyboard_interrupt_ends_a_selector_s_wait_in_the_main_thread(box, selec
 def test_keyboard_interrupt_of_a_thread_that_is_about_to_go_on_does_no_harm(box, selector):
     """Notified, but not yet in possession of the lock again, which another thread holds."""
 
-    @contextmanager
-    def during():
-        with selector._lock:
-            selector._changed.notify_all()
-            # Time for the main thread to come this far, and for a wrong one to fail.
-            threading.Event().wait(0.02)
-            yield
-            threading.Event().wait(0.02)
-
     key = selector.register(box.message_outbox)
-    with interrupt_while_blocked_in(MailSelector.select, during):
+    with interrupt_while_blocked_in(MailSelector.select, selector._changed):
         selector.select()
 
     box.add_message("hello")
