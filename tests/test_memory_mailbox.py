@@ -436,9 +436,8 @@ class TestInterrupts:
     @pytest.mark.parametrize(
         "what, how",
         [
-            *product(["messages"], ["get", "get_nowait"]),
             *product(
-                ["replies", "Adds", "both", "expired"],
+                ["messages", "replies", "Adds", "both", "expired"],
                 ["get", "get_nowait", "get_batch", "get_batch of many"],
             ),
         ],

@@ -50,11 +50,11 @@ class MessageQueue:
 
     def take_into(self, batch: list[Message], size: int) -> None:
         """Move messages to the end of `batch` until it has `size` items."""
-        count = min(size - len(batch), len(self.waiting))
-        batch += islice(self.waiting, count)
-        while count:
-            del self.waiting[0]
-            count -= 1
+        waiting = self.waiting
+        while waiting and len(batch) < size:
+            message = waiting[0]
+            del waiting[0]
+            batch.append(message)
 
     def put_back(self, batch: list[Message]) -> None:
         """Put messages that were taken back to the front."""

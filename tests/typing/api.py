@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
 from lnmailbox import (
     CircuitKey,
@@ -59,6 +59,7 @@ def receiving(box: MailBox) -> None:
     assert_type(iter(box.packet_outbox), Iterator[HTLCPacket])
     assert_type(box.packet_outbox.get_batch(64), list[HTLCPacket])
     assert_type(select(box.packet_outbox, timeout=0), tuple[Outbox[HTLCPacket], HTLCPacket])
+    assert_type(select(box.packet_outbox, box.message_outbox), tuple[Outbox[Any], Any])
     for packet in box.packet_outbox:
         assert_type(packet, HTLCPacket)
         assert_type(packet.in_key, CircuitKey)
