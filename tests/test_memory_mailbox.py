@@ -483,3 +483,45 @@ class TestInterrupts:
                 break
             assert items == left, f"at moment {moment}"
         assert moment > 3
+
+    @pytest.mark.parametrize("kind", [settle, add])
+    def test_adding_and_acking_that_are_interrupted_are_done_or_not(self, new_box, kind):
+        """KeyboardInterrupt at any moment leaves a mailbox that works."""
+        operations = {
+            "add_packet": lambda box: box.add_packet(kind(2)),
+            "add_packets": lambda box: box.add_packets([kind(2), kind(3)]),
+            "ack_packet": lambda box: box.ack_packet(key(1)),
+            "ack_packets": lambda box: box.ack_packets([key(1)]),
+            "nack_packet": lambda box: box.nack_packet(key(0)),
+            "reset_packets": lambda box: box.reset_packets(),
+            "add_message": lambda box: box.add_message("b"),
+            "has_packet": lambda box: box.has_packet(key(1)),
+            "statistics": lambda box: box.statistics(),
+        }
+        for name, operation in operations.items():
+            for moment in range(1, 1000):
+                box = new_box()
+                box.add_message("a")
+                box.add_packets([kind(0), kind(1)])
+                box.packet_outbox.get()
+
+                interrupted = Interrupted(moment).run(lambda box=box: operation(box))  # noqa: B023
+
+                for queue in (box._replies, box._adds):
+                    queue._check()
+                box.add_packet(kind(9))
+                got = numbers(drain(box.packet_outbox))
+                box.stop()
+                done = {
+                    "add_packet": [1, 2, 9],
+                    "add_packets": [1, 2, 3, 9],
+                    "ack_packet": [9],
+                    "ack_packets": [9],
+                    "nack_packet": [0, 1, 9],
+                    "reset_packets": [0, 1, 9],
+                }.get(name, [1, 9])
+                if not interrupted:
+                    assert done == got
+                    break
+                assert got in ([1, 9], done), f"{name} at moment {moment}"
+            assert moment > 1, name

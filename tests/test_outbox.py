@@ -366,6 +366,23 @@ def test_a_receiver_that_is_interrupted_as_it_wakes_up_wakes_another_one(
     assert "letter" == second.result()
 
 
+def test_a_receiver_that_is_interrupted_after_it_woke_up_wakes_another_one(
+    office, outbox, receive
+):
+    """As above, in the moment between the wait and the take."""
+    first = Call(receive, outbox)
+    office.wait_for_receivers(1)
+    second = Call(receive, outbox)
+    office.wait_for_receivers(2)
+    office.source.on_take = interrupt
+
+    office.deliver("letter")
+
+    with pytest.raises(KeyboardInterrupt):
+        first.result()
+    assert "letter" == second.result()
+
+
 def test_an_outbox_says_whether_there_is_mail(outbox):
     """What `select` asks: True, False, and None once it is closed."""
     office = Office()

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 
 from lnmailbox import CircuitKey, HTLCPacket, PacketAlreadyExists
 from lnmailbox import queues as queues_module
-from lnmailbox.queues import AddQueue, MessageQueue, PacketQueue, QueuedPacket
-from lnmailbox.wire import ShortChannelID, UpdateAddHTLC
+from lnmailbox.queues import AddQueue, PacketQueue, QueuedPacket
+from lnmailbox.wire import ShortChannelID
 
 SOURCE = ShortChannelID(1, 2, 3)
 EXPIRY = 60
@@ -68,58 +68,6 @@ def overdue_ids(queue: AddQueue) -> list[int]:
     while (queued := queue.claim_overdue()) is not None:
         found.append(queued.key.htlc_id)
     return found
-
-
-# Messages
-
-
-def messages(count: int) -> list[UpdateAddHTLC]:
-    return [UpdateAddHTLC(id=number) for number in range(count)]
-
-
-def test_messages_are_taken_in_order_and_then_there_is_none():
-    """First in, first out, and each is the object that was put in."""
-    queue = MessageQueue()
-    first, second = messages(2)
-    queue.waiting.extend([first, second])
-
-    assert queue.has_mail()
-    assert 2 == len(queue)
-    assert first is queue.take()
-    assert second is queue.take()
-    assert queue.take() is None
-    assert not queue.has_mail()
-    assert 0 == len(queue)
-
-
-@pytest.mark.parametrize("size, batched", [(1, 1), (2, 2), (5, 5), (6, 6), (7, 6)])
-def test_a_batch_of_messages_grows_to_the_size_asked_for(size: int, batched: int):
-    """What the batch has already counts, and fewer come if there are no more."""
-    queue = MessageQueue()
-    mail = messages(6)
-    queue.waiting.extend(mail[1:])
-    batch: list[Any] = [mail[0]]
-
-    queue.take_into(batch, size)
-
-    assert mail[:batched] == batch
-    assert mail[batched:] == list(queue.waiting)
-
-
-def test_messages_that_nobody_received_come_first_again():
-    """In the order they had, before what has waited since."""
-    queue = MessageQueue()
-    mail = messages(5)
-    queue.waiting.extend(mail)
-    batch: list[Any] = []
-    queue.take_into(batch, 3)
-
-    queue.put_back(batch)
-
-    assert mail == list(queue.waiting)
-
-
-# Packets
 
 
 def test_packets_are_handed_out_in_order_by_identity_and_once():

@@ -13,9 +13,10 @@ from .contract import MailBox, MailBoxConfig, MailBoxStatistics
 from .courier import Courier
 from .errors import MailBoxShuttingDown
 from .fail_add import make_fail_packet
+from .message_queue import MessageQueue
 from .outbox import Outbox, release_if_held
 from .packet import CircuitKey, HTLCPacket, is_add, require_reply
-from .queues import AddQueue, MessageQueue, PacketQueue, QueuedPacket
+from .queues import AddQueue, PacketQueue, QueuedPacket
 from .wire import Message, UpdateAddHTLC
 
 __all__ = ["MemoryMailBox"]

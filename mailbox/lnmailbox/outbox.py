@@ -272,30 +272,33 @@ class Outbox(Generic[T]):
     def _wait_locked(self, take: Callable[[], Any], block: bool, deadline: int | None) -> Any:
         if self._readable is None:
             self._readable = threading.Condition(self._lock)
-        while True:
-            if self._closed:
-                raise MailBoxShuttingDown
-            if self._open:
-                item = take()
-                if item is not None:
-                    return item
-            remaining = None
-            if not block:
-                raise queue.Empty
-            if deadline is not None:
-                remaining = (deadline - _now_ns()) / 1_000_000_000
-                if remaining <= 0:
+        try:
+            while True:
+                if self._closed:
+                    raise MailBoxShuttingDown
+                if self._open:
+                    item = take()
+                    if item is not None:
+                        return item
+                if not block:
                     raise queue.Empty
-                remaining = min(remaining, threading.TIMEOUT_MAX)
-            self.waiting += 1
-            try:
-                self._readable.wait(remaining)
-            except BaseException:
-                # Somebody may have notified this receiver, which goes without an item.
-                self._readable.notify()
-                raise
-            finally:
-                self.waiting -= 1
+                remaining = None
+                if deadline is not None:
+                    remaining = (deadline - _now_ns()) / 1_000_000_000
+                    if remaining <= 0:
+                        raise queue.Empty
+                    remaining = min(remaining, threading.TIMEOUT_MAX)
+                self.waiting += 1
+                try:
+                    self._readable.wait(remaining)
+                finally:
+                    self.waiting -= 1
+        except (queue.Empty, MailBoxShuttingDown):
+            raise
+        except BaseException:
+            # Somebody may have notified this receiver, which goes without an item.
+            self._readable.notify()
+            raise
 
 
 def release_if_held(lock: threading.RLock) -> None:

@@ -1,7 +1,6 @@
 """What is unacked, undelivered, overdue: data structures that know no locks and no threads.
 
-`MessageQueue` keeps wire messages, `PacketQueue` the packets of one class, and `AddQueue` is one
-whose packets expire.
+`PacketQueue` keeps the packets of one class, and `AddQueue` is one whose packets expire.
 
 KeyboardInterrupt strikes after calls. So where a packet moves from one place to another there
 is no call between the two steps, and it is found in exactly one of them.
@@ -17,51 +16,14 @@ from operator import attrgetter
 
 from .errors import PacketAlreadyExists
 from .packet import CircuitKey, HTLCPacket
-from .wire import Message
 
-__all__ = ["AddQueue", "MessageQueue", "PacketQueue", "QueuedPacket"]
+__all__ = ["AddQueue", "PacketQueue", "QueuedPacket"]
 
 _number = attrgetter("number")
 
 # Values of `taken` that are no round.
 _NEVER = -1
 _APART = -2  # overdue, stuck or claimed
-
-
-class MessageQueue:
-    """Wire messages, each until it is taken (lnd: `wireMessages`)."""
-
-    __slots__ = ("waiting",)
-
-    def __init__(self) -> None:
-        self.waiting: deque[Message] = deque()
-
-    def __len__(self) -> int:
-        return len(self.waiting)
-
-    def take(self) -> Message | None:
-        """Remove the first message and return it; None if there is none."""
-        waiting = self.waiting
-        if not waiting:
-            return None
-        message = waiting[0]
-        del waiting[0]
-        return message
-
-    def take_into(self, batch: list[Message], size: int) -> None:
-        """Move messages to the end of `batch` until it has `size` items."""
-        waiting = self.waiting
-        while waiting and len(batch) < size:
-            message = waiting[0]
-            del waiting[0]
-            batch.append(message)
-
-    def put_back(self, batch: list[Message]) -> None:
-        """Put messages that were taken back to the front."""
-        self.waiting.extendleft(reversed(batch))
-
-    def has_mail(self) -> bool:
-        return bool(self.waiting)
 
 
 class QueuedPacket:
@@ -150,12 +112,13 @@ class PacketQueue:
 
     def extend(self, prepared: dict[CircuitKey, QueuedPacket]) -> None:
         """Append what `prepare` returned just before."""
-        self._added += len(prepared)
-        for queued in islice(prepared.values(), 1):  # they have one deadline
-            self.in_order = self.in_order and queued.deadline >= self._latest
-            self._latest = queued.deadline
+        new = list(prepared.values())
+        if new:
+            self.in_order = self.in_order and new[0].deadline >= self._latest
+            self._latest = new[0].deadline  # they have one
+        self._added += len(new)
         self.unacked |= prepared
-        self.waiting.extend(prepared.values())
+        self.waiting += new
 
     def take(self) -> HTLCPacket | None:
         """Hand out the first undelivered packet; None if there is none."""
@@ -184,12 +147,13 @@ class PacketQueue:
 
     def ack(self, key: CircuitKey) -> bool:
         """Remove a packet wherever it stands, in O(1); False if there is none with this key."""
-        queued = self.unacked.pop(key, None)
+        queued = self.unacked.get(key)
         if queued is None:
             return False
+        if queued.taken != self._round and self._leaves_shell(queued):
+            self._shells += 1
+        del self.unacked[key]
         queued.packet = None
-        if queued.taken != self._round:
-            self._leave_shell(queued)
         if self._shells and self._shells > len(self.unacked):
             self._drop_shells()
         return True
@@ -198,11 +162,12 @@ class PacketQueue:
         """Do as `ack` for each key; return how many packets were removed."""
         before = len(self.unacked)
         for key in keys:
-            queued = self.unacked.pop(key, None)
+            queued = self.unacked.get(key)
             if queued is not None:
+                if queued.taken != self._round and self._leaves_shell(queued):
+                    self._shells += 1
+                del self.unacked[key]
                 queued.packet = None
-                if queued.taken != self._round:
-                    self._leave_shell(queued)
         if self._shells and self._shells > len(self.unacked):
             self._drop_shells()
         return before - len(self.unacked)
@@ -239,8 +204,9 @@ class PacketQueue:
         queued.taken = _NEVER
         insort(self.waiting, queued, key=_number)
 
-    def _leave_shell(self, queued: QueuedPacket) -> None:
-        self._shells += 1
+    def _leaves_shell(self, queued: QueuedPacket) -> bool:
+        """Whether a packet that no link has is in `waiting`, and so leaves a shell there."""
+        return True
 
     def _drop_shells(self) -> None:
         self.waiting = deque(left for left in self.waiting if left.packet)
@@ -369,14 +335,14 @@ class AddQueue(PacketQueue):
         queued.taken = _APART
         del self.waiting[bisect_left(self.waiting, queued.number, key=_number)]
 
-    def _leave_shell(self, queued: QueuedPacket) -> None:
-        apart = (
-            self._overdue.pop(queued.key, None)
-            or self._stuck.pop(queued.key, None)
-            or queued in self._claimed
-        )
-        if not apart:
-            super()._leave_shell(queued)
+    def _leaves_shell(self, queued: QueuedPacket) -> bool:
+        if queued.key in self._overdue:
+            del self._overdue[queued.key]
+        elif queued.key in self._stuck:
+            del self._stuck[queued.key]
+        elif queued not in self._claimed:
+            return True
+        return False
 
     def _expired_to_the_front(self, now: int) -> None:
         """Reorder `waiting` for `expire`, at O(n): after the clock went back, and thus rarely."""

@@ -187,6 +187,32 @@ class InterruptTests(MailBoxTests):
 
         assert set(packets) == {call.result() for call in calls}
 
+    def test_an_interrupted_receiver_passes_its_wake_up_on(self, box, strike):
+        """Contract 3: item and interrupt together; who of the two receivers gets it is open."""
+        for number in range(50):
+            second = []
+
+            def both(number=number, second=second):
+                second.append(Call(box.packet_outbox.get))
+                second[0].wait_until_blocked()
+                box.add_packet(settle(number))
+                strike()
+
+            got = None
+            with when_main_waits(both) as helper:
+                try:
+                    got = box.packet_outbox.get()
+                except KeyboardInterrupt:
+                    pass
+            helper.result()
+            if got is not None:
+                box.add_packet(settle(1000 + number))
+            left = second[0].result().incoming_htlc_id
+
+            assert (number if got is None else 1000 + number) == left
+            assert got is None or number == got.incoming_htlc_id
+            assert [] == drain(box.packet_outbox)
+
 
 def is_receiving(frame):
     """Whether the package is in this stack of calls; in these tests that is an outbox."""
