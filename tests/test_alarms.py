@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import queue
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,7 +16,7 @@ import pytest
 
 from helpers import PATIENCE, Call, blocked, run_threads
 from lnmailbox import ManualClock, SystemClock, WallClock
-from lnmailbox.alarms import Alarm, Watch
+from lnmailbox.alarms import Alarm, Watch, _begin_anew
 
 SECOND = 1_000_000_000
 
@@ -551,3 +554,106 @@ def test_the_thread_ends_with_the_last_ring_although_void_deadlines_are_left(clo
     thread.join(PATIENCE)
 
     assert not thread.is_alive()
+
+
+def test_an_owner_that_goes_while_its_thread_holds_the_lock_is_forgotten_at_once(
+    clock: ManualClock,
+):
+    """Garbage collection may do that to anybody who sets an alarm; nobody waits for anybody."""
+    sleeper = Sleeper(clock)
+    watch = Watch.of(clock)
+    sleeper.set(10)
+    [thread] = watchers()
+
+    with watch._lock:
+        del sleeper
+        gc.collect()
+
+    thread.join(PATIENCE)
+    assert [] == watchers()
+
+
+def test_an_alarm_that_is_cancelled_under_the_lock_waits_for_no_thread(clock: ManualClock):
+    """As a finalizer does that stops a mailbox: the thread can end only when it is done."""
+    sleeper = Sleeper(clock)
+    sleeper.set(10)
+    [thread] = watchers()
+
+    with sleeper.alarm._watch._lock:
+        sleeper.alarm.cancel()
+
+        assert thread.is_alive()
+
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_at_the_interpreters_end_nobody_is_waited_for(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+):
+    """Daemon threads are frozen then, and would never end."""
+    sleeper = Sleeper(clock)
+    sleeper.set(10)
+    [thread] = watchers()
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    monkeypatch.setattr(thread, "join", lambda: pytest.fail("waited for the thread"))
+
+    sleeper.alarm.cancel()
+
+    monkeypatch.undo()
+    thread.join(PATIENCE)
+
+
+def test_a_forked_child_has_watches_of_its_own(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+):
+    """Its parent's threads are not there, and its locks may be held by them."""
+    monkeypatch.setattr(Watch, "_all", Watch._all)
+    monkeypatch.setattr(Watch, "_lock_of_all", Watch._lock_of_all)
+    before = Watch.of(clock)
+    with Watch._lock_of_all:
+        _begin_anew()
+
+    assert before is not Watch.of(clock)
+
+
+FORKING = """
+import os, queue, warnings
+from lnmailbox import HTLCPacket, MailBoxConfig, MemoryMailBox
+from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
+
+def expire():
+    fails = queue.Queue()
+    config = MailBoxConfig(
+        short_chan_id=ShortChannelID(1, 2, 3),
+        fetch_update=lambda short_chan_id: ChannelUpdate(),
+        forward_packets=lambda quit, *packets: fails.put(packets),
+    )
+    mailbox = MemoryMailBox(config)
+    mailbox.start()
+    mailbox.add_packet(HTLCPacket(htlc=UpdateAddHTLC()))
+    return mailbox, fails
+
+parents, _ = expire()
+warnings.simplefilter("ignore")
+child = os.fork()
+if not child:
+    mailbox, _ = expire()
+    mailbox.stop()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_mailboxes_can_be_made_in_a_forked_child():
+    """Beside one of the parent's on the same clock, which is dead there."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING],
+        check=False,
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+    )
+
+    assert ("7", "") == (done.stdout.strip(), done.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
@@ -231,3 +232,37 @@ def test_a_courier_that_dies_is_not_waited_for_for_ever(monkeypatch: pytest.Monk
 
     assert [True, True] == ended([one, dying])
     assert [LookupError] == errors
+
+
+def test_a_log_that_raises_does_not_end_a_courier(caplog: pytest.LogCaptureFixture):
+    """A filter or a handler of the program's own may do that."""
+    seen: list[int] = []
+
+    def complain(record: logging.LogRecord) -> bool:
+        raise RuntimeError("no log today")
+
+    logger = logging.getLogger("lnmailbox.courier")
+    logger.addFilter(complain)
+    one = courier(lambda: 1 / 0, lambda: seen.append(2))
+    try:
+        one.start()
+
+        assert [True] == ended([one])
+        assert [2] == seen
+    finally:
+        logger.removeFilter(complain)
+
+
+def test_at_the_interpreters_end_no_courier_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+    """Daemon threads are frozen then, and would never end."""
+    go = threading.Event()
+    one = courier(lambda: go.wait(PATIENCE))
+    one.start()
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+
+    one.join_courier()
+
+    assert one.is_alive()
+    monkeypatch.undo()
+    go.set()
+    assert [True] == ended([one])

@@ -432,6 +432,10 @@ class Interrupted:
         return self._trace
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 class TestInterrupts:
     @pytest.mark.parametrize(
         "what, how",
@@ -525,3 +529,62 @@ class TestInterrupts:
                     break
                 assert got in ([1, 9], done), f"{name} at moment {moment}"
             assert moment > 1, name
+
+    @pytest.mark.parametrize("kind", ["message", "packet"])
+    def test_an_interrupted_add_wakes_who_waits_for_it(self, box, monkeypatch, kind):
+        """The item is there, though nobody was notified when KeyboardInterrupt struck."""
+        outbox, add_item, item = {
+            "message": (box.message_outbox, box.add_message, "a"),
+            "packet": (box.packet_outbox, box.add_packet, add(1)),
+        }[kind]
+        receiver = blocked(outbox.get)
+        heard = []
+        outbox.add_listener(heard.append)
+        monkeypatch.setattr(type(outbox), "notify_locked", interrupt)
+
+        with pytest.raises(KeyboardInterrupt):
+            add_item(item)
+
+        assert item is receiver.result()
+        assert [outbox] == heard
+
+    def test_an_interrupt_of_fail_add_gives_the_add_back(self, box, switch, monkeypatch):
+        """It strikes after the claim and before anything is done about it."""
+        packet = add(1)
+        box.add_packet(packet)
+        with monkeypatch.context() as patch:
+            patch.setattr(box, "_fail_claimed", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                box.fail_add(packet)
+
+        assert packet is box.packet_outbox.get_nowait()
+        assert box.fail_add(packet)
+        assert [1] == switch.next_fails(1)
+
+    def test_an_interrupt_of_fail_add_before_the_claim_changes_nothing(self, box, monkeypatch):
+        packet = add(1)
+        box.add_packet(packet)
+        monkeypatch.setattr(type(box._adds), "claim", interrupt)
+
+        with pytest.raises(KeyboardInterrupt):
+            box.fail_add(packet)
+
+        assert packet is box.packet_outbox.get_nowait()
+
+    def test_an_add_that_is_removed_is_failed_though_an_interrupt_comes(self, box, switch):
+        """Else the HTLC would be nowhere."""
+
+        class Strike:
+            def __iadd__(self, _):
+                raise KeyboardInterrupt
+
+        packet = add(1)
+        box.add_packet(packet)
+        box._adds_expired = Strike()
+
+        with pytest.raises(KeyboardInterrupt):
+            box.fail_add(packet)
+
+        assert [1] == switch.next_fails(1)
+        assert {} == box._adds.unacked
+        box._adds._check()

@@ -7,12 +7,14 @@ in it. The thread runs while any alarm is set. It keeps nobody alive who owns an
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from .clock import Clock
 
@@ -63,7 +65,9 @@ class Watch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        # Garbage collection may call `_forget`, or a finalizer that stops a mailbox, in a thread
+        # that holds it.
+        self._lock: Any = threading.RLock()  # Any for `_is_owned`, which type checkers don't know
         # Waited on by the thread: until the first deadline, or the notice that there is an
         # earlier one (`_set`) or none any more (`_unset_locked`).
         self._changed = threading.Condition(self._lock)
@@ -89,27 +93,33 @@ class Watch:
 
     def _set(self, alarm: Alarm, deadline_ns: int) -> None:
         with self._lock:
-            # Void until the next lines, should KeyboardInterrupt come between.
-            heappush(self._heap, (deadline_ns, next(self._numbers), alarm))
+            entry = (deadline_ns, next(self._numbers), alarm)
+            heappush(self._heap, entry)  # void until the next lines, if an interrupt comes now
             if alarm._deadline is None:
                 self._set_alarms += 1
             alarm._deadline = deadline_ns
             self._drop_void_locked()
             if not self._running:
                 self._start_locked()
-            elif self._heap[0][2] is alarm:
+            elif self._heap and self._heap[0][2] is alarm:
                 self._changed.notify()
 
     def _cancel(self, alarm: Alarm) -> None:
         with self._lock:
             self._unset_locked(alarm)
             ending = None if self._running else self._thread
-        if ending is not None and ending is not threading.current_thread():
+        # Don't wait for a thread that waits for this one, or is frozen at the interpreter's end.
+        if (
+            ending is not None
+            and ending is not threading.current_thread()
+            and not self._lock._is_owned()
+            and not sys.is_finalizing()
+        ):
             ending.join()
 
     def _forget(self, alarm: Alarm) -> None:
-        # Garbage collection calls this anywhere, perhaps in a thread that holds the lock, or
-        # one that the lock's holder waits for. Then the alarm stays, and will ring for nobody.
+        # Garbage collection calls this anywhere, perhaps in a thread that the lock's holder
+        # waits for. Then the alarm stays, and will ring for nobody.
         if self._lock.acquire(timeout=_FORGET_PATIENCE):
             try:
                 self._unset_locked(alarm)
@@ -181,3 +191,12 @@ def _ring(alarm: Alarm) -> None:
             ring()
         except Exception:
             _logger.exception("an alarm's owner failed")
+
+
+def _begin_anew() -> None:
+    """Forget, in a forked child, the threads that are not there and the locks they may hold."""
+    Watch._lock_of_all = threading.Lock()
+    Watch._all = weakref.WeakValueDictionary()
+
+
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_begin_anew)  # no fork, no need

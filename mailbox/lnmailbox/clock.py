@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
-import math
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -22,6 +21,8 @@ _time = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_time)
 _monotonic_ns: Callable[[], int] = _time.monotonic_ns
 
+_MAX_SECONDS = 1e290  # times 10**9 it is still a float
+
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 
@@ -35,8 +36,7 @@ def seconds_to_ns(name: str, seconds: float) -> int:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, (int, float))
-        or (isinstance(seconds, float) and not math.isfinite(seconds * 1_000_000_000))
-        or seconds < 0
+        or not 0 <= seconds <= _MAX_SECONDS
     ):
         raise ValueError(f"{name} must be a finite number of seconds >= 0, got {seconds!r}")
     return round(seconds * 1_000_000_000)

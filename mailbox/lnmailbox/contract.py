@@ -134,9 +134,10 @@ class MailBox(ABC):
     and are delivered again after a reset. Replies (Settles and Fails) are delivered before Adds.
     An Add that nobody takes in time is failed back to the switch.
 
-    Every method may be called from any thread. None blocks, except receiving from an outbox,
-    `stop`, and `fail_add`, which runs callbacks. As a context manager a mailbox is started, and
-    stopped at the end.
+    Every method may be called from any thread, but not from a signal handler or a finalizer, and
+    not in a forked child, which makes mailboxes of its own. None blocks, except receiving from an
+    outbox, `stop`, and `fail_add`, which runs callbacks. As a context manager a mailbox is
+    started, and stopped at the end.
     """
 
     short_chan_id: ShortChannelID = ShortChannelID()
@@ -236,8 +237,8 @@ class MailBox(ABC):
         where that raises: encoded for a local Add, encrypted by the `obfuscator` for a forwarded
         one. What can't be encoded is replaced by a smaller failure. What can't be encrypted
         leaves the Add in the mailbox; if it has expired, another attempt is made `expiry` seconds
-        later, and after `reset_packets`. What `forward_packets` raises is logged and counted.
-        Couriers do the same with Adds that expire, in the order of the queue.
+        later, one at least, and after `reset_packets`. What `forward_packets` raises is logged and
+        counted. Couriers do the same with Adds that expire, in the order of the queue.
 
         Runs the callbacks in the calling thread, and blocks as long as they do. Works before
         `start` and after `stop`.

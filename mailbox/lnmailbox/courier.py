@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 __all__ = ["Courier"]
 
@@ -35,7 +37,8 @@ class Courier(threading.Thread):
                 try:
                     errand()
                 except BaseException:  # even SystemExit: other mail is waiting
-                    _logger.exception("%s: an errand failed", self.name)
+                    with suppress(BaseException):  # what a log's filter may raise
+                        _logger.exception("%s: an errand failed", self.name)
         finally:
             with _quiet:
                 self._ended = True
@@ -48,6 +51,8 @@ class Courier(threading.Thread):
         two whose callbacks stop each other's mailboxes do not wait for ever.
         """
         me = threading.current_thread()
+        if sys.is_finalizing():
+            return  # daemon threads are frozen at the interpreter's end
         if not isinstance(me, Courier):
             self.join()
         elif me is not self:

@@ -103,7 +103,11 @@ class MailOrchestrator:
             if mailbox is None:
                 mailbox = self._config.mailbox_factory(config)
                 mailbox.start()
-                self._register(chan_id, mailbox)
+                try:
+                    self._register(chan_id, mailbox)
+                except MailBoxShuttingDown:
+                    mailbox.stop()
+                    raise
         return mailbox
 
     def bind_live_short_chan_id(
@@ -204,12 +208,9 @@ class MailOrchestrator:
 
     def _register(self, chan_id: ChannelID, mailbox: MailBox) -> None:
         with self._lock:
-            stopped = self._stopped
-            if not stopped:
-                self._mailboxes[chan_id] = mailbox
-        if stopped:
-            mailbox.stop()
-            raise MailBoxShuttingDown
+            if self._stopped:
+                raise MailBoxShuttingDown
+            self._mailboxes[chan_id] = mailbox
 
     def _first_parked_or_make_live(
         self, short_chan_id: ShortChannelID, mailbox: MailBox

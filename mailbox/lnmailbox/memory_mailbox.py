@@ -23,8 +23,8 @@ __all__ = ["MemoryMailBox"]
 
 _logger = logging.getLogger(__name__)
 
-# How long to wait before a courier is sent again where no thread could be started.
-_NO_THREAD_NS = 1_000_000_000
+# How long to wait, at least, before something is tried again that failed.
+_RETRY_NS = 1_000_000_000
 
 
 class MemoryMailBox(MailBox):
@@ -91,8 +91,8 @@ class MemoryMailBox(MailBox):
             if outbox.waiting:
                 outbox.notify_locked()
             self._lock.release()
-        except BaseException:
-            release_if_held(self._lock)
+        except BaseException as error:
+            outbox.recover(error)
             raise
         if outbox.listeners:
             outbox.tell_listeners()
@@ -114,8 +114,8 @@ class MemoryMailBox(MailBox):
             if outbox.waiting:
                 outbox.notify_locked()
             self._lock.release()
-        except BaseException:
-            release_if_held(self._lock)
+        except BaseException as error:
+            outbox.recover(error)
             raise
         if outbox.listeners:
             outbox.tell_listeners()
@@ -175,9 +175,15 @@ class MemoryMailBox(MailBox):
         return found
 
     def fail_add(self, packet: HTLCPacket) -> bool:
-        with self._lock:
-            add = self._adds.claim(packet.in_key)
-        return add is not None and self._fail_claimed(add)
+        add = None
+        try:
+            with self._lock:
+                add = self._adds.claim(packet.in_key)
+            return add is not None and self._fail_claimed(add)
+        except BaseException:
+            if add is not None:
+                self._give_up(add)  # if an interrupt has left it claimed
+            raise
 
     def reset_messages(self) -> None:
         with self._lock:
@@ -265,7 +271,7 @@ class MemoryMailBox(MailBox):
                 try:
                     courier.start()
                 except RuntimeError:  # the machine has no thread to give
-                    self._watch_locked(now + _NO_THREAD_NS)
+                    self._watch_locked(now + _RETRY_NS)
                     raise
                 self._courier, self._courier_busy = courier, True
 
@@ -294,32 +300,45 @@ class MemoryMailBox(MailBox):
             if isinstance(error, Exception):
                 return False
             raise
+        removed = handed_over = False
+        try:
+            with self._lock:
+                removed = self._adds.remove(add)  # not if it was acked meanwhile
+                self._adds_failed += removed
+                self._adds_expired += removed and expired
+            if fail_packet is not None and removed:
+                handed_over = True
+                self._hand_over(fail_packet)
+        except BaseException:
+            if fail_packet is not None and removed and not handed_over:
+                self._hand_over(fail_packet)  # the interrupt came too late to leave it undone
+            raise
+        return handed_over
+
+    def _hand_over(self, fail_packet: HTLCPacket) -> None:
         with self._lock:
-            removed = self._adds.remove(add)  # not if it was acked meanwhile
-            self._adds_failed += removed
-            self._adds_expired += removed and expired
             if self._quit is None:
                 self._quit = threading.Event()
                 if self._stopped:
                     self._quit.set()
             quit_signal = _Quit(self._quit)
-        if fail_packet is None or not removed:
-            return False
         try:
             self._config.forward_packets(quit_signal, fail_packet)
         except BaseException as error:
             with self._lock:
                 self._forward_errors += 1
-            _logger.exception("the switch did not accept the failure of Add %s", add.key)
+            _logger.exception(
+                "the switch did not accept the failure of Add %s", fail_packet.in_key
+            )
             if not isinstance(error, Exception):
                 raise
-        return True
 
     def _give_up(self, add: QueuedPacket) -> None:
         with self._lock:
             now = self._now_ns()
+            if not self._adds.give_up(add, now, now + max(self._expiry_ns, _RETRY_NS)):
+                return
             self._encrypt_errors += 1
-            self._adds.give_up(add, now, retry_at=now + self._expiry_ns)
             self._watch_waiting_adds_locked()
             self._packet_outbox.notify_locked()
         self._packet_outbox.tell_listeners()

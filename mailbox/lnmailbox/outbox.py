@@ -220,6 +220,14 @@ class Outbox(Generic[T]):
         if self._readable is not None and self.waiting:
             self._readable.notify_all()
 
+    def recover(self, error: BaseException) -> None:
+        """Release the lock, if it is held; let all look from whom an interrupt may keep news."""
+        release_if_held(self._lock)
+        if not isinstance(error, Exception):
+            with self._lock:
+                self.notify_all_locked()
+            self.tell_listeners()
+
     def tell_listeners(self) -> None:
         """Call every listener. After `notify_locked` and the like, without the lock."""
         for listener in self.listeners:
@@ -296,8 +304,9 @@ class Outbox(Generic[T]):
         except (queue.Empty, MailBoxShuttingDown):
             raise
         except BaseException:
-            # Somebody may have notified this receiver, which goes without an item.
-            self._readable.notify()
+            # Somebody may have notified this receiver, which goes without an item; or the
+            # condition still counts on it, and would notify it in place of another one.
+            self._readable.notify_all()
             raise
 
 

@@ -98,9 +98,10 @@ class PacketQueue:
         """
         prepared = {}
         for number, packet in enumerate(packets, self._added):
-            queued = prepared[packet.in_key] = QueuedPacket()
+            key = packet.in_key
+            queued = prepared[key] = QueuedPacket()
             queued.packet = packet
-            queued.key = packet.in_key
+            queued.key = key
             queued.number = number
             queued.deadline = deadline
             queued.taken = _NEVER
@@ -280,9 +281,9 @@ class AddQueue(PacketQueue):
         return min(deadlines, default=None)
 
     def reset(self) -> None:
+        self._overdue = OrderedDict()
+        self._stuck = {}
         super().reset()
-        self._overdue.clear()
-        self._stuck.clear()
         for queued in self._claimed:
             if queued.packet is not None:
                 self._withdraw(queued)
@@ -314,14 +315,17 @@ class AddQueue(PacketQueue):
         del self._claimed[queued]
         return acked
 
-    def give_up(self, queued: QueuedPacket, now: int, retry_at: int) -> None:
+    def give_up(self, queued: QueuedPacket, now: int, retry_at: int) -> bool:
         """Put a claimed Add back where it was; as stuck if it is overdue.
 
-        What is stuck is tried again together, at the `retry_at` of the first.
+        What is stuck is tried again together, at the `retry_at` of the first. False, and nothing
+        changes, if the Add is not claimed.
         """
+        if queued not in self._claimed:
+            return False
         with_link = self._claimed.pop(queued)
         if queued.packet is None:
-            return
+            return True
         if with_link:
             queued.taken = self._round
         elif queued.deadline <= now:
@@ -330,6 +334,7 @@ class AddQueue(PacketQueue):
             self._stuck[queued.key] = queued
         else:
             self._put_back(queued)
+        return True
 
     def _withdraw(self, queued: QueuedPacket) -> None:
         queued.taken = _APART
