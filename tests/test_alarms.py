@@ -573,6 +573,33 @@ def test_an_owner_that_goes_while_its_thread_holds_the_lock_is_forgotten_at_once
     assert [] == watchers()
 
 
+def test_an_owner_that_goes_while_another_thread_keeps_the_lock_is_rung_in_vain(
+    clock: ManualClock,
+):
+    """Garbage collection does not wait for long: the other thread may be waiting for this one."""
+    sleeper = Sleeper(clock)
+    watch = Watch.of(clock)
+    sleeper.set(10)
+    [thread] = watchers()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with watch._lock:
+            held.set()
+            release.wait(PATIENCE)
+
+    holder = Call(hold)
+    assert held.wait(PATIENCE)
+    del sleeper
+    gc.collect()
+    release.set()
+    holder.result()
+    clock.advance(10)
+
+    thread.join(PATIENCE)
+    assert [] == watchers()
+
+
 def test_an_alarm_that_is_cancelled_under_the_lock_waits_for_no_thread(clock: ManualClock):
     """As a finalizer does that stops a mailbox: the thread can end only when it is done."""
     sleeper = Sleeper(clock)
