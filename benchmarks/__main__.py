@@ -22,7 +22,6 @@ from .harness import pin
 from .peers import MAILBOX, PEERS
 
 PROJECT = Path(__file__).resolve().parent.parent
-RESULTS = PROJECT / "docs" / "performance"
 
 METADATA = (
     "boot_time cpu_affinity cpu_config cpu_count cpu_freq cpu_model_name load_avg_1min platform "
@@ -85,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--runs", type=int, default=5, help="processes each (default: 5)")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full size")
+    parser.add_argument("--table", type=Path, help="where to write the tables")
     parser.add_argument("--json", type=Path, help="where to write every number")
     parser.add_argument("--chart", type=Path, help="where to draw what is reached, as SVG")
     parser.add_argument("--check", action="store_true", help="exit 1 if a figure is not reached")
@@ -97,9 +97,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     about = metadata()
     numbers = measure(options.names or list(BENCHMARKS), options.runs, options.scale)
-    print(f"Python {about['python_version']}, {'GIL' if about['gil'] else 'free-threaded'}, "
-          f"cores {cores}, {options.runs} runs")  # fmt: skip
-    print(*report(numbers), sep="\n")
+    kind = "GIL" if about["gil"] else "free-threaded"
+    head = f"Python {about['python_version']}, {kind}, cores {cores}, {options.runs} runs"
+    table = "\n".join([head, *report(numbers)])
+    print(table)
+    if options.table:
+        options.table.write_text(table + "\n")
     if options.json:
         results = {"metadata": about, "scale": options.scale, "numbers": numbers}
         options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
