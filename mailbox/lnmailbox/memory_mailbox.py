@@ -16,6 +16,7 @@ from .fail_add import make_fail_packet
 from .message_queue import MessageQueue
 from .outbox import Outbox, release_if_held
 from .packet import CircuitKey, HTLCPacket, is_add, require_reply
+from .packet_source import PacketSource
 from .queues import AddQueue, PacketQueue, QueuedPacket
 from .wire import Message, UpdateAddHTLC
 
@@ -52,9 +53,7 @@ class MemoryMailBox(MailBox):
         self._message_outbox: Outbox[Message] = Outbox(self._lock, self._messages)
         self._packet_outbox: Outbox[HTLCPacket] = Outbox(
             self._lock,
-            _PacketSource(
-                self._replies, self._adds, self._now_ns, self._watch_waiting_adds_locked
-            ),
+            PacketSource(self._replies, self._adds, self._now_ns, self._watch_waiting_adds_locked),
         )
         self._alarm = Alarm(Watch.of(config.clock), self._on_deadline)
         # When the alarm rings; never later than an Add of this running mailbox is due.
@@ -342,54 +341,6 @@ class MemoryMailBox(MailBox):
             self._watch_waiting_adds_locked()
             self._packet_outbox.notify_locked()
         self._packet_outbox.tell_listeners()
-
-
-class _PacketSource:
-    """Replies before Adds: the source of the packet outbox."""
-
-    __slots__ = ("_adds", "_now_ns", "_replies", "_watch_adds")
-
-    def __init__(
-        self,
-        replies: PacketQueue,
-        adds: AddQueue,
-        now_ns: Callable[[], int],
-        watch_adds: Callable[[], None],
-    ) -> None:
-        self._replies = replies
-        self._adds = adds
-        self._now_ns = now_ns
-        self._watch_adds = watch_adds
-
-    def take(self) -> HTLCPacket | None:
-        if self._replies.waiting:
-            reply = self._replies.take()
-            if reply is not None:
-                return reply
-        adds = self._adds
-        if not adds.waiting:
-            return None
-        now = self._now_ns()
-        if adds.waiting[0].deadline <= now or not adds.in_order:
-            adds.expire(now)
-        return adds.take()
-
-    def take_into(self, batch: list[HTLCPacket], size: int) -> None:
-        self._replies.take_into(batch, size)
-        if len(batch) < size and self._adds.waiting:
-            self._adds.expire(self._now_ns())
-            self._adds.take_into(batch, size)
-
-    def put_back(self, batch: list[HTLCPacket]) -> None:
-        for packet in batch:
-            self._replies.put_back(packet)
-            self._adds.put_back(packet)
-        self._watch_adds()
-
-    def has_mail(self) -> bool:
-        if not self._replies.undelivered and self._adds.waiting:
-            self._adds.expire(self._now_ns())
-        return bool(self._replies.undelivered or self._adds.undelivered)
 
 
 class _Quit:
