@@ -165,12 +165,16 @@ class Watch:
             while self._running and self._thread is me:
                 now = self._clock.now_ns()
                 due = []
-                while self._heap and (self._heap[0][0] <= now or not _is_valid(self._heap[0])):
-                    entry = heappop(self._heap)
-                    if _is_valid(entry):
-                        entry[2]._deadline = None
-                        due.append(entry[2])
-                self._set_alarms -= len(due)
+                # No calls between looking and taking: after one, `_forget` may have come in.
+                while heap := self._heap:
+                    deadline, _, alarm = heap[0]
+                    if deadline > now and alarm._deadline == deadline:
+                        break
+                    heappop(heap)
+                    if alarm._deadline == deadline:
+                        alarm._deadline = None
+                        self._set_alarms -= 1
+                        due.append(alarm)
                 if due:
                     return due
                 if self._heap:
