@@ -17,7 +17,7 @@ from lnmailbox import (
     MailSelector,
     MemoryMailBox,
 )
-from lnmailbox.selector import SelectorKey
+from lnmailbox.receiving.selector import SelectorKey
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
 
 CHANNELS = 1_000

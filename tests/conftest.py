@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from helpers import PATIENCE
+from lnmailbox.testing.threads import PATIENCE
 
 # A slow machine is no finding, and neither is the time that a first example takes.
 hypothesis.settings.register_profile("lnmailbox", deadline=None, print_blob=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers import PATIENCE, Call, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import ManualClock, SystemClock, WallClock
 from lnmailbox.alarms import Alarm, Watch, _begin_anew
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from helpers import PATIENCE, Call, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import (
     Clock,
     HTLCPacket,

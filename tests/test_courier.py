@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from helpers import PATIENCE, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, blocked, run_threads
 from lnmailbox import courier as courier_module
 from lnmailbox.courier import Courier
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from helpers import PATIENCE
+from lnmailbox.testing.threads import PATIENCE
 
 PRINTED = {
     "asyncio_link": [

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from helpers import PATIENCE
+from lnmailbox.testing.threads import PATIENCE
 from lnmailbox import (
     AddRef,
     CircuitKey,

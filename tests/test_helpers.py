@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from helpers import Call, blocked, run_threads
+from lnmailbox.testing.threads import Call, blocked, run_threads
 
 
 def test_a_call_returns_what_the_function_returned():

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from helpers import PATIENCE, Call
+from lnmailbox.testing.threads import PATIENCE, Call
 from lnmailbox import (
     HTLCPacket,
     MailBoxConfig,

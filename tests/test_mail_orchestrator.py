@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from helpers import PATIENCE, Call, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import (
     CircuitKey,
     HTLCPacket,

@@ -12,7 +12,7 @@ from itertools import product
 import pytest
 
 from conformance.base import CHANNEL, EXPIRY, Switch, add, drain, key, numbers, raiser, settle
-from helpers import PATIENCE, blocked
+from lnmailbox.testing.threads import PATIENCE, blocked
 from lnmailbox import MailBoxConfig, ManualClock, MemoryMailBox, WallClock
 
 

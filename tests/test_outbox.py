@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 
-from helpers import PATIENCE, Call, blocked
+from lnmailbox.testing.threads import PATIENCE, Call, blocked
 from lnmailbox import MailBoxShuttingDown, Outbox
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 import pytest
 
-from helpers import PATIENCE, Call, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import MailBoxShuttingDown
 from test_selector import Script, make_mailbox, scripted_outbox, strike_everywhere
 

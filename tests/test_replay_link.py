@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpers import PATIENCE
+from lnmailbox.testing.threads import PATIENCE
 from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
 from lnmailbox.replay.link import Link
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC, UpdateFailHTLC

@@ -19,7 +19,7 @@ import pytest
 
 import lnmailbox.outbox
 import lnmailbox.selector
-from helpers import PATIENCE, Call, blocked, run_threads
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import (
     HTLCPacket,
     MailBoxConfig,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 from .clock import Clock, ManualClock, SystemClock, WallClock
-from .contract import MailBox, MailBoxConfig, MailBoxStatistics
+from .contract import MailBox, MailBoxConfig, MailBoxStatistics, Outbox
 from .errors import (
     MailBoxError,
     MailBoxShuttingDown,
@@ -14,11 +12,11 @@ from .errors import (
     WireQueueFull,
 )
 from .failure import ErrorEncrypter, FailureDetail, LinkError
-from .mail_orchestrator import MailOrchestrator, MailOrchestratorConfig
-from .memory_mailbox import MemoryMailBox
-from .outbox import Outbox
+from .mailboxes.memory import MemoryMailBox
 from .packet import AddRef, CircuitKey, HTLCPacket, Keystone, PaymentCircuit, SettleFailRef
-from .selector import MailSelector, select
+from .receiving.select import select
+from .receiving.selector import MailSelector
+from .routing.orchestrator import MailOrchestrator, MailOrchestratorConfig
 
 __all__ = [
     "AddRef",
@@ -49,5 +47,3 @@ __all__ = [
     "WireQueueFull",
     "select",
 ]
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -25,7 +25,7 @@ from lnmailbox import (
     select,
 )
 from lnmailbox.contract import Quit
-from lnmailbox.selector import SelectorKey
+from lnmailbox.receiving.selector import SelectorKey
 from lnmailbox.sphinx import SphinxErrorEncrypter
 from lnmailbox.wire import (
     ChannelID,

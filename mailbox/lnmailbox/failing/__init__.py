@@ -1,0 +1,1 @@
+"""How Adds that nobody collected get back to the switch."""

@@ -1,0 +1,233 @@
+"""The returns desk of a mailbox: where its Adds are failed back to the switch (lnd: `FailAdd`).
+
+An Add is claimed, its fail packet is made, it is taken out, and the fail packet is handed over.
+If the packet cannot be made, the claim is given up. Nobody else can fail, deliver or give up what
+is claimed; an ack ends the claim.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from functools import partial
+
+from ..clock import seconds_to_ns
+from ..contract import MailBoxConfig, Quit
+from ..keeping.entry import NEVER, Claim
+from ..keeping.shelf import Shelf
+from ..life import Life
+from ..packet import CircuitKey, HTLCPacket
+from ..receiving.outbox import LocalOutbox
+from .alarms import RETRY_NS, Alarm, Watch
+from .complaints import Complaints
+from .fail_packet import make_fail_packet
+
+__all__ = ["ReturnsDesk"]
+
+_MAX_BACK_OFF = 64  # times the first delay
+
+_logger = logging.getLogger(__name__)
+
+
+class ReturnsDesk:
+    """Fails Adds: those that expire, on a courier's thread, and those of `fail_add`.
+
+    Attributes:
+        alarm: rings when Adds are due.
+        alarm_at: when it rings at the latest; `NEVER` if it is not set. No Add is due before,
+            if the mailbox runs and a thread could be had.
+        adds_failed, adds_expired, encrypt_errors, forward_errors: as in `MailBoxStatistics`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_adds",
+        "_complaints",
+        "_config",
+        "_couriers",
+        "_delay_ns",
+        "_first_delay_ns",
+        "_life",
+        "_now_ns",
+        "_outbox",
+        "_quit",
+        "adds_expired",
+        "adds_failed",
+        "alarm",
+        "alarm_at",
+        "encrypt_errors",
+        "forward_errors",
+    )
+
+    def __init__(
+        self, config: MailBoxConfig, life: Life, adds: Shelf, outbox: LocalOutbox[HTLCPacket]
+    ) -> None:
+        watch = Watch.of(config.clock)
+        self._config = config
+        self._life = life
+        self._adds = adds
+        self._outbox = outbox
+        self._now_ns = config.clock.now_ns
+        self._couriers = watch.couriers
+        self.alarm = Alarm(watch, self._on_deadline)
+        self.alarm_at = NEVER
+        self._first_delay_ns = max(seconds_to_ns("expiry", config.expiry), RETRY_NS)
+        self._delay_ns = self._first_delay_ns  # until what is stuck is tried again
+        self._complaints = Complaints(_logger)
+        self._quit: threading.Event | None = None  # made for the first callback that gets it
+        self.adds_failed = 0
+        self.adds_expired = 0
+        self.encrypt_errors = 0
+        self.forward_errors = 0
+
+    @property
+    def name(self) -> str:
+        return str(self._life.short_chan_id)
+
+    def fail(self, key: CircuitKey) -> bool:
+        """Fail the Add with this key, if there is one; return whether it was handed over."""
+        claim = Claim()
+        try:
+            with self._life.lock:
+                found = self._adds.claim(claim, key)
+            return found and self._fail(claim, expired=False)
+        finally:
+            self._settle(claim)
+
+    # For couriers
+
+    def carry(self) -> None:
+        """Fail everything that is overdue."""
+        while self._life.running:
+            claim = Claim()
+            try:
+                with self._life.lock:
+                    if not self._adds.claim_overdue(claim):
+                        return
+                with suppress(BaseException):  # it is reported, and other mail is waiting
+                    self._fail(claim, expired=True)
+            finally:
+                self._settle(claim)
+
+    def try_again_later(self) -> None:
+        with self._life.lock:
+            self.watch_locked(self._now_ns() + RETRY_NS)
+
+    # For the mailbox
+
+    def watch_locked(self, deadline: int) -> None:
+        """See to it that Adds that are due at `deadline` are failed then."""
+        if self._life.running and deadline < self.alarm_at and self.alarm.set(deadline):
+            self.alarm_at = deadline
+
+    def open_locked(self) -> None:
+        """Watch what is there already. The mailbox is about to run."""
+        deadline = self._adds.next_deadline()
+        if deadline < NEVER and self.alarm.set(deadline):
+            self.alarm_at = deadline
+
+    def signal_quit_locked(self) -> None:
+        if self._quit is not None:
+            self._quit.set()
+
+    def close(self) -> None:
+        """Wait until nothing is being failed. The mailbox is stopped."""
+        self.alarm.cancel()
+        self._couriers.join(self)
+
+    def _on_deadline(self) -> None:
+        """Send a courier if Adds have expired. Called by the alarm, with no lock held."""
+        with self._life.lock:
+            self.alarm_at = NEVER
+            if not self._life.running:
+                return
+            has_overdue = self._adds.expire(self._now_ns())
+            self.watch_locked(self._adds.next_deadline())
+        if has_overdue and not self._couriers.send(self):
+            self.try_again_later()
+
+    def _fail(self, claim: Claim, *, expired: bool) -> bool:
+        """Make the fail packet, take the Add out, hand over. Runs the callbacks, without lock."""
+        entry = claim.entry
+        assert entry is not None
+        packet = entry.packet
+        if packet is None:
+            return False  # acked just now
+        try:
+            if expired:
+                _logger.debug("Add %s expired", packet.keystone)
+            fail_packet = make_fail_packet(
+                entry.key,
+                packet,
+                self._life.short_chan_id,
+                self._config.fetch_update,
+                partial(self._complaints.report, level=logging.WARNING),
+            )
+        except BaseException as error:
+            self._settle(claim)
+            with self._life.lock:
+                self.encrypt_errors += 1
+            self._complaints.report("Add %s can't be failed and stays in the mailbox", entry.key)
+            if isinstance(error, Exception):
+                return False
+            raise
+        forward, quit_signal = self._config.forward_packets, self._quit_signal()
+        try:
+            with self._life.lock:
+                if self._adds.take_out(claim):
+                    self.adds_failed += 1
+                    self.adds_expired += expired
+        finally:
+            # An interrupt that comes after the Add is out comes too late to undo it.
+            if claim.out:
+                try:
+                    forward(quit_signal, fail_packet)
+                except BaseException as error:
+                    self._was_not_accepted(fail_packet, error)
+        if claim.out:
+            self._delay_ns = self._first_delay_ns
+        return claim.out
+
+    def _was_not_accepted(self, fail_packet: HTLCPacket, error: BaseException) -> None:
+        with self._life.lock:
+            self.forward_errors += 1
+        with suppress(Exception):  # what a log's filter may raise
+            _logger.exception(
+                "the switch did not accept the failure of Add %s", fail_packet.in_key
+            )
+        if not isinstance(error, Exception):
+            raise error
+
+    def _quit_signal(self) -> Quit:
+        with self._life.lock:
+            if self._quit is None:
+                event = threading.Event()
+                if self._life.stopped:
+                    event.set()
+                self._quit = event
+            return _Quit(self._quit)
+
+    def _settle(self, claim: Claim) -> None:
+        """Give up a claim whose Add is not out. Does nothing the second time."""
+        if claim.out or claim.entry is None:
+            return
+        adds = self._adds
+        with self._life.lock:
+            now = self._now_ns()
+            self._outbox._ring_locked()
+            was_stuck = adds.is_stuck
+            adds.give_up(claim, now + self._delay_ns)
+            if adds.is_stuck and not was_stuck:
+                self._delay_ns = min(2 * self._delay_ns, _MAX_BACK_OFF * self._first_delay_ns)
+            self.watch_locked(adds.next_deadline())
+
+
+class _Quit:
+    """The read-only side of an event."""
+
+    __slots__ = ("is_set", "wait")
+
+    def __init__(self, event: threading.Event) -> None:
+        self.is_set = event.is_set
+        self.wait = event.wait

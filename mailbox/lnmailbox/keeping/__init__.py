@@ -1,0 +1,1 @@
+"""What is in a mailbox, without locks, threads or a clock."""

@@ -1,0 +1,230 @@
+"""A mailbox over any store: the lock, the life, the outboxes and the returns desk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from ..clock import seconds_to_ns
+from ..contract import (
+    MailBox,
+    MailBoxConfig,
+    MailBoxStatistics,
+    Outbox,
+    require_short_chan_id,
+)
+from ..errors import MailBoxShuttingDown
+from ..failing.desk import ReturnsDesk
+from ..keeping.entry import Place
+from ..keeping.store import Store
+from ..life import Life, release_if_held
+from ..packet import CircuitKey, HTLCPacket, is_add, require_reply
+from ..receiving.outbox import LocalOutbox
+from ..wire import Message, ShortChannelID, UpdateAddHTLC
+
+__all__ = ["BaseMailBox"]
+
+
+class BaseMailBox(MailBox):
+    """What mailboxes have in common whose packets are on the shelves of a store.
+
+    Each method is one critical section: it checks, then tells whoever waits, then changes the
+    store in one step. So an interrupt leaves it done or undone.
+    """
+
+    def __init__(self, config: MailBoxConfig, store: Store) -> None:
+        self._config = config
+        self._now_ns = config.clock.now_ns
+        self._expiry_ns = seconds_to_ns("expiry", config.expiry)
+        life = Life(config.short_chan_id)
+        self._life = life
+        self._lock = life.lock  # guards everything below
+        self._store = store
+        self._messages = store.messages
+        self._replies = store.replies
+        self._adds = store.adds
+        self._message_outbox: LocalOutbox[Message] = LocalOutbox("messages", life, store.messages)
+        self._packet_outbox: LocalOutbox[HTLCPacket] = LocalOutbox("packets", life, store)
+        self._desk = ReturnsDesk(config, life, store.adds, self._packet_outbox)
+        store.look_again = self._desk.alarm.ring_soon
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._life}>"
+
+    @property
+    def short_chan_id(self) -> ShortChannelID:
+        return self._life.short_chan_id
+
+    @short_chan_id.setter
+    def short_chan_id(self, short_chan_id: ShortChannelID) -> None:
+        require_short_chan_id(short_chan_id)
+        self._life.short_chan_id = short_chan_id
+
+    @property
+    def message_outbox(self) -> Outbox[Message]:
+        return self._message_outbox
+
+    @property
+    def packet_outbox(self) -> Outbox[HTLCPacket]:
+        return self._packet_outbox
+
+    def add_message(self, message: Message) -> None:
+        if message is None:
+            raise TypeError("message must be a wire message, got None")
+        outbox = self._message_outbox
+        try:
+            self._lock.acquire()
+            if self._life.stopped:
+                raise MailBoxShuttingDown
+            if outbox._bells or outbox._listeners:
+                outbox._ring_locked()
+            self._messages.add(message)
+            self._lock.release()
+        except BaseException:
+            release_if_held(self._lock)
+            raise
+
+    def add_packet(self, packet: HTLCPacket) -> None:
+        outbox = self._packet_outbox
+        try:
+            self._lock.acquire()
+            if self._life.stopped:
+                raise MailBoxShuttingDown
+            if outbox._bells or outbox._listeners:
+                outbox._ring_locked()
+            if type(packet.htlc) is UpdateAddHTLC:
+                deadline = self._now_ns() + self._expiry_ns
+                if deadline < self._desk.alarm_at:
+                    self._desk.watch_locked(deadline)
+                self._adds.add(packet, deadline)
+            else:
+                require_reply(packet)
+                self._replies.add(packet)
+            self._lock.release()
+        except BaseException:
+            release_if_held(self._lock)
+            raise
+
+    def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
+        packets = list(packets)
+        adds = [packet for packet in packets if type(packet.htlc) is UpdateAddHTLC]
+        replies = []
+        if len(adds) < len(packets):
+            replies = [packet for packet in packets if not is_add(packet)]
+        with self._lock:
+            self._life.require_not_stopped()
+            deadline = self._now_ns() + self._expiry_ns
+            new_replies = self._replies.admit_all(replies)
+            new_adds = self._adds.admit_all(adds, deadline)
+            if new_adds:
+                self._desk.watch_locked(deadline)
+            self._packet_outbox._ring_locked(len(packets))
+            try:
+                self._replies.publish_all(new_replies)
+                self._adds.publish_all(new_adds)
+            except BaseException:
+                self._replies.withdraw(new_replies)
+                self._adds.withdraw(new_adds)
+                raise
+
+    def has_packet(self, key: CircuitKey) -> bool:
+        with self._lock:
+            found = key in self._replies.unacked
+        return found or _not_found(key)
+
+    def ack_packet(self, key: CircuitKey) -> bool:
+        try:
+            self._lock.acquire()
+            shelf = self._replies if key in self._replies.unacked else self._adds
+            acked = shelf.ack(key)
+            self._lock.release()
+        except BaseException:
+            release_if_held(self._lock)
+            raise
+        return acked or _not_found(key)
+
+    def ack_packets(self, keys: Iterable[CircuitKey]) -> int:
+        if isinstance(keys, CircuitKey):
+            raise TypeError(f"keys must be several CircuitKeys, got one: ack_packet({keys!r})")
+        keys = list(keys)
+        with self._lock:
+            if self._replies.unacked:
+                count = sum(self._replies.ack(key) or self._adds.ack(key) for key in keys)
+            else:
+                count = self._adds.ack_all(keys)
+        if count < len(keys):
+            for key in keys:
+                _not_found(key)
+        return count
+
+    def nack_packet(self, key: CircuitKey) -> bool:
+        with self._lock:
+            self._life.require_not_stopped()
+            for shelf in (self._replies, self._adds):
+                if shelf.place(key) is Place.LINK:
+                    self._packet_outbox._ring_locked()
+                    self._desk.watch_locked(shelf.unacked[key].deadline)
+                    return shelf.nack(key)
+        return _not_found(key)
+
+    def fail_add(self, packet: HTLCPacket) -> bool:
+        return self._desk.fail(packet.in_key)
+
+    def reset_messages(self) -> None:
+        with self._lock:
+            self._life.require_not_stopped()
+            self._messages.clear()
+
+    def reset_packets(self) -> None:
+        with self._lock:
+            self._life.require_not_stopped()
+            self._packet_outbox._ring_all_locked()
+            self._desk.watch_locked(self._adds.earliest_deadline())
+            self._store.reset()
+
+    def start(self) -> None:
+        with self._lock:
+            self._life.require_not_stopped()
+            self._message_outbox._ring_all_locked()
+            self._packet_outbox._ring_all_locked()
+            self._desk.open_locked()
+            self._life.running = True
+
+    def signal_stop(self) -> None:
+        if sys.is_finalizing():
+            return  # a frozen thread may have the lock
+        with self._lock:
+            self._message_outbox._ring_all_locked()
+            self._packet_outbox._ring_all_locked()
+            self._desk.signal_quit_locked()
+            self._life.stopped = True
+            self._life.running = False
+
+    def stop(self) -> None:
+        self.signal_stop()
+        if not sys.is_finalizing():
+            self._desk.close()
+
+    def statistics(self) -> MailBoxStatistics:
+        with self._lock:
+            return MailBoxStatistics(
+                messages=len(self._messages),
+                replies_unacked=len(self._replies.unacked),
+                replies_undelivered=self._replies.undelivered,
+                adds_unacked=len(self._adds.unacked),
+                adds_undelivered=self._adds.undelivered,
+                adds_overdue=self._adds.overdue,
+                adds_failed=self._desk.adds_failed,
+                adds_expired=self._desk.adds_expired,
+                encrypt_errors=self._desk.encrypt_errors,
+                forward_errors=self._desk.forward_errors,
+            )
+
+
+def _not_found(key: object) -> bool:
+    """Return False, unless no packet can have such a key."""
+    if isinstance(key, HTLCPacket):
+        raise TypeError(f"key must be a CircuitKey, got a packet: use its in_key, {key.in_key!r}")
+    if not isinstance(key, tuple):
+        raise TypeError(f"key must be a CircuitKey, got {key!r}")
+    return False

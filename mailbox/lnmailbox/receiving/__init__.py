@@ -1,0 +1,1 @@
+"""How receivers get mail, and wait for it."""

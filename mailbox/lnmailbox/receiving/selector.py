@@ -1,0 +1,275 @@
+"""Waiting for many outboxes at once, as lnd's link does with Go's `select`."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple
+
+from ..bell import FOREVER, Bell, Timeout
+from ..contract import Outbox
+from ..errors import MailBoxShuttingDown
+
+__all__ = ["MailSelector", "SelectorKey", "require_outbox"]
+
+
+class SelectorKey(NamedTuple):
+    """A registered outbox, and what its owner wants to know it by."""
+
+    outbox: Outbox[Any]
+    data: Any
+
+
+class MailSelector:
+    """Waits for many outboxes at once, in the manner of `selectors`.
+
+    Level-triggered: `select` reports an outbox as long as there is an item to take from it, and
+    takes none. A call costs in proportion to the outboxes that have mail, or have had some since
+    the last call, not to those that are registered. Any number of threads may share a selector:
+    each is told of the same outboxes, and has to be ready for another one being faster
+    (`queue.Empty`).
+
+    A selector keeps its outboxes alive until it is closed. They do not keep the selector: one
+    that is dropped without `close` is gone, and its outboxes forget it with their next mail.
+    """
+
+    def __init__(self) -> None:
+        # Guards what follows. May be taken while a mailbox's lock is held, and not the other way
+        # round.
+        self._lock = threading.Lock()
+        # Of the threads in `select`, until there is an outbox to look at, a `wake`, or the end.
+        # Rung by `register`, `unregister`, `_on_mail`, `wake` and `close`; always all, so that
+        # nobody has to hand a ring on.
+        self._bells: list[Bell] = []
+        self._registered: dict[Outbox[Any], tuple[SelectorKey, _Listener]] = {}
+        # Outboxes to look at, with the number of their latest news. One is dropped when a look
+        # finds no mail and no newer news has come.
+        self._news: OrderedDict[Outbox[Any], int] = OrderedDict()
+        self._news_count = 0
+        self._stopped: set[Outbox[Any]] = set()
+        self._wakes = 0
+        self._closed = False
+        self._seen = threading.local()  # the `wakes` that a thread has returned for
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"of {len(self._registered)} outboxes"
+        return f"<{type(self).__name__} {state}>"
+
+    def register(self, outbox: Outbox[Any], data: Any = None) -> SelectorKey:
+        """Report this outbox from now on; costs once what it costs.
+
+        Args:
+            outbox: of any mailbox, also of one that is not started yet, or stopped.
+            data: anything; it comes back in the key.
+
+        Raises:
+            KeyError: it is registered.
+            TypeError: `outbox` is no outbox.
+            RuntimeError: the selector is closed.
+        """
+        require_outbox(outbox)
+        key = SelectorKey(outbox, data)
+        listener = _Listener(self)
+        try:
+            with self._lock:
+                self._require_open_locked()
+                if outbox in self._registered:
+                    raise KeyError(f"{outbox!r} is registered")
+                self._registered[outbox] = key, listener
+            outbox._add_listener(listener)
+            self._on_mail(outbox, listener)  # there may be mail already
+        except BaseException:
+            with self._lock:
+                if self._is_registered_locked(outbox, listener):
+                    self._drop_locked(outbox)
+            outbox._remove_listener(listener)
+            raise
+        return key
+
+    def unregister(self, outbox: Outbox[Any]) -> SelectorKey:
+        """Report this outbox no more; return its key.
+
+        A `select` that is under way in another thread may still report it.
+
+        Raises:
+            KeyError: it is not registered.
+        """
+        with self._lock:
+            if outbox not in self._registered:
+                raise KeyError(f"{outbox!r} is not registered")
+            key, listener = self._registered[outbox]
+            self._drop_locked(outbox)
+        outbox._remove_listener(listener)
+        return key
+
+    def get_map(self) -> Mapping[Outbox[Any], SelectorKey]:
+        """Return a copy of what is registered."""
+        with self._lock:
+            return MappingProxyType({outbox: key for outbox, (key, _) in self._registered.items()})
+
+    def select(self, timeout: float | None = None) -> list[SelectorKey]:
+        """Return the keys of all outboxes that have an item to take; wait until there is one.
+
+        They come in turn: of those that keep having mail another one is first in each call.
+        Outboxes of stopped mailboxes are passed over, and those of mailboxes that are not
+        started are waited for.
+
+        Args:
+            timeout: how long to wait at most, in seconds of real time; 0 is not at all, None for
+                ever.
+
+        Returns:
+            The keys; none when the time was up or `wake` was called. A `wake` may also coincide
+            with mail: look at your own events after every call.
+
+        Raises:
+            MailBoxShuttingDown: the mailboxes of all registered outboxes, of which there is at
+                least one, are stopped, now or while waiting.
+            RuntimeError: the selector is closed, now or while waiting.
+            ValueError: `timeout` is not a finite number of at least 0.
+        """
+        until = FOREVER if timeout is None else Timeout(timeout)
+        while True:
+            last_look = self._wait(until)
+            with self._lock:
+                wakes = self._wakes
+                news = list(self._news.items())
+                if news:
+                    self._news.move_to_end(news[0][0])
+            # Interrupted from here on, everything is still in `_news`.
+            polled = [(outbox, count, outbox._look()) for outbox, count in news]
+            ready = self._note(polled)
+            if ready or last_look:
+                self._seen.wakes = wakes
+                return ready
+
+    def wake(self) -> None:
+        """Make each thread that is in `select` return, and any other one at its next call.
+
+        From any thread, but not from a signal handler, which may have interrupted `select` in
+        the middle of its bookkeeping. Use it for events of your own: change what the callers of
+        `select` look at, then wake them. Several wakes before a thread's next return count as
+        one for that thread.
+        """
+        with self._lock:
+            self._wakes += 1
+            self._ring_all_locked()
+
+    def close(self) -> None:
+        """Unregister all outboxes, and end every `select`. Idempotent."""
+        with self._lock:
+            self._closed = True
+            registered = self._registered
+            self._registered = {}
+            self._news.clear()
+            self._stopped.clear()
+            self._ring_all_locked()
+        for outbox, (_, listener) in registered.items():
+            outbox._remove_listener(listener)
+
+    def __enter__(self) -> MailSelector:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _on_mail(self, outbox: Outbox[Any], listener: _Listener) -> bool:
+        """Look at this outbox again; False if this listener's registration is over."""
+        with self._lock:
+            if not self._is_registered_locked(outbox, listener):
+                return False
+            self._news_count += 1
+            self._news[outbox] = self._news_count
+            self._ring_all_locked()
+            return True
+
+    def _is_registered_locked(self, outbox: Outbox[Any], listener: _Listener) -> bool:
+        registered = self._registered.get(outbox)
+        return registered is not None and registered[1] is listener
+
+    def _drop_locked(self, outbox: Outbox[Any]) -> None:
+        self._news.pop(outbox, None)
+        self._stopped.discard(outbox)
+        self._registered.pop(outbox)
+        self._ring_all_locked()  # all that are left may be stopped
+
+    def _require_open_locked(self) -> None:
+        if self._closed:
+            raise RuntimeError("the selector is closed")
+
+    def _require_running_locked(self) -> None:
+        self._require_open_locked()
+        if self._registered and len(self._stopped) == len(self._registered):
+            raise MailBoxShuttingDown
+
+    def _wait(self, until: Timeout) -> bool:
+        """Wait for something to look at; return whether `select` is to return in any case."""
+        bell = None
+        while True:
+            with self._lock:
+                if bell in self._bells:  # its time is up
+                    self._bells.remove(bell)
+                self._require_running_locked()
+                if getattr(self._seen, "wakes", 0) != self._wakes or until.is_over():
+                    return True
+                if self._news:
+                    return False
+                bell = Bell()
+                self._bells.append(bell)
+            bell.wait(until)
+
+    def _ring_all_locked(self) -> None:
+        while bells := self._bells:
+            bell = bells[-1]
+            del bells[-1]
+            bell.ring()
+
+    def _note(self, polled: list[tuple[Outbox[Any], int, bool | None]]) -> list[SelectorKey]:
+        """Keep in `_news` what has mail or has had news meanwhile; return the keys with mail."""
+        ready = []
+        with self._lock:
+            for outbox, count, has_mail in polled:
+                if outbox not in self._registered:
+                    continue  # unregistered meanwhile
+                if has_mail:
+                    ready.append(self._registered[outbox][0])
+                    continue
+                if has_mail is None:
+                    self._stopped.add(outbox)
+                if self._news.get(outbox) == count:
+                    del self._news[outbox]
+            if not ready:
+                self._require_running_locked()
+        return ready
+
+
+class _Listener:
+    """What an outbox has of a registration: not enough to keep the selector alive.
+
+    It is over when its registration is.
+    """
+
+    __slots__ = ("_selector",)
+
+    def __init__(self, selector: MailSelector) -> None:
+        self._selector = weakref.ref(selector)
+
+    def __call__(self, outbox: Outbox[Any]) -> bool:
+        selector = self._selector()
+        return selector is None or not selector._on_mail(outbox, self)
+
+
+def require_outbox(value: object) -> None:
+    if not isinstance(value, Outbox):
+        raise TypeError(
+            f"expected an outbox, such as mailbox.packet_outbox or mailbox.message_outbox, "
+            f"got {value!r}"
+        )

@@ -1,0 +1,1 @@
+"""From a short channel id to its channel's mailbox."""

@@ -1,0 +1,118 @@
+"""What the conformance tests work with: the factory, a switch that records, packets, gates."""
+
+from __future__ import annotations
+
+import queue
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from lnmailbox import CircuitKey, HTLCPacket, MailBox, MailBoxConfig, ManualClock, Outbox
+from lnmailbox.wire import (
+    ShortChannelID,
+    UpdateAddHTLC,
+    UpdateFailHTLC,
+    UpdateFulfillHTLC,
+)
+
+from ..switch import Switch
+
+T = TypeVar("T")
+
+CHANNEL = ShortChannelID(539268, 845, 1)
+"""The channel whose mailbox is tested."""
+
+SOURCE = ShortChannelID(701000, 12, 3)
+"""The channel that the packets come from."""
+
+EXPIRY = 60.0
+"""Seconds that an Add may wait in the mailboxes of these tests."""
+
+NANOSECOND = 1e-9
+
+CARRIERS = ["courier", "fail_add"]
+"""Who carries a fail packet to the switch."""
+
+CALLBACKS = ["fetch_update", "encrypt_first_hop", "forward_packets"]
+
+
+def key(number: int) -> CircuitKey:
+    return CircuitKey(SOURCE, number)
+
+
+def packet(number: int, htlc: Any, **fields: Any) -> HTLCPacket:
+    return HTLCPacket(incoming_chan_id=SOURCE, incoming_htlc_id=number, htlc=htlc, **fields)
+
+
+def add(number: int, **fields: Any) -> HTLCPacket:
+    return packet(number, UpdateAddHTLC(id=number), **fields)
+
+
+def settle(number: int, **fields: Any) -> HTLCPacket:
+    return packet(number, UpdateFulfillHTLC(id=number), **fields)
+
+
+def fail(number: int, **fields: Any) -> HTLCPacket:
+    return packet(number, UpdateFailHTLC(id=number), **fields)
+
+
+def numbers(packets: Iterable[HTLCPacket]) -> list[int]:
+    return [packet.incoming_htlc_id for packet in packets]
+
+
+def drain(outbox: Outbox[T]) -> list[T]:
+    """Take everything that can be had without waiting."""
+    items = []
+    while True:
+        try:
+            items.append(outbox.get_nowait())
+        except queue.Empty:
+            return items
+
+
+class MailBoxTests(ABC):
+    """The base of the conformance tests: an implementation's test class provides the factory."""
+
+    @abstractmethod
+    def make_mailbox(self, config: MailBoxConfig) -> MailBox:
+        """Return a new mailbox of the kind under test, empty and not started."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock(start=1_000_000.0)
+
+    @pytest.fixture
+    def switch(self) -> Switch:
+        return Switch()
+
+    @pytest.fixture
+    def new_box(self, clock: ManualClock, switch: Switch) -> Iterator[Callable[..., MailBox]]:
+        """Makes mailboxes that are not started. The test's end stops those that still exist."""
+        made: weakref.WeakSet[MailBox] = weakref.WeakSet()
+
+        def make(**options: Any) -> MailBox:
+            defaults = {
+                "short_chan_id": CHANNEL,
+                "fetch_update": switch.fetch_update,
+                "forward_packets": switch.forward_packets,
+                "clock": clock,
+                "expiry": EXPIRY,
+            }
+            box = self.make_mailbox(MailBoxConfig(**{**defaults, **options}))
+            made.add(box)
+            return box
+
+        yield make
+
+        for box in list(made):
+            box.stop()
+
+    @pytest.fixture
+    def box(self, new_box: Callable[..., MailBox]) -> MailBox:
+        """A mailbox that is started."""
+        box = new_box()
+        box.start()
+        return box
