@@ -262,7 +262,7 @@ class FailPacketTests(MailBoxTests):
         failing = fail_packet_of(add(1, obfuscator=None if local else switch))
 
         plain = encode_failure(TemporaryNodeFailure())
-        assert plain if local else b"encrypted:" + plain == failing.htlc.reason
+        assert (plain if local else b"encrypted:" + plain) == failing.htlc.reason
         assert TemporaryNodeFailure() == failing.link_failure.wire_message
 
     @pytest.mark.parametrize(
