@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import queue
+import sys
 
 import pytest
 
@@ -32,7 +33,14 @@ def test_errors_are_the_standard_ones_where_there_are_such():
     """A full queue, and a type that does not fit."""
     assert issubclass(WireQueueFull, queue.Full)
     assert issubclass(UnknownHTLCType, TypeError)
-    assert not issubclass(MailBoxShuttingDown, queue.Empty)
+    assert not issubclass(MailBoxShuttingDown, (queue.Empty, queue.Full))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="queue.ShutDown is new in Python 3.13")
+def test_shutting_down_is_what_a_queue_raises_that_was_shut_down():
+    """A consumer written for `queue.Queue` ends at a mailbox's stop, too."""
+    with pytest.raises(queue.ShutDown, match="^mailbox is shutting down$"):  # type: ignore[attr-defined,unused-ignore]
+        raise MailBoxShuttingDown
 
 
 def test_every_error_is_exported():

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import queue
+import sys
+
+if sys.version_info >= (3, 13):
+    from queue import ShutDown as _ShutDown
+else:
+    _ShutDown = Exception
 
 __all__ = [
     "MailBoxError",
@@ -17,8 +23,11 @@ class MailBoxError(Exception):
     """What every error of this package derives from."""
 
 
-class MailBoxShuttingDown(MailBoxError):
-    """The mailbox, or the orchestrator, was stopped (lnd: `ErrMailBoxShuttingDown`)."""
+class MailBoxShuttingDown(MailBoxError, _ShutDown):
+    """The mailbox, or the orchestrator, was stopped (lnd: `ErrMailBoxShuttingDown`).
+
+    On Python 3.13 and newer it is a `queue.ShutDown` too.
+    """
 
     def __init__(self, message: str = "mailbox is shutting down") -> None:
         super().__init__(message)
