@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +23,7 @@ __all__ = [
     "KnownFailure",
     "UnknownFailure",
     "channel_update",
+    "kinds",
 ]
 
 _MAX_SIZE = 0xFFFF
@@ -88,7 +90,7 @@ class FailureMessage(ABC):
             raise DecodeError(f"failure: {len(data)} bytes, a failure has at most {_MAX_SIZE}")
         reader = Reader(data, "failure")
         code = reader.uint(2, "code")
-        kind: type[FailureMessage] = _kinds().get(code, UnknownFailure)
+        kind: type[FailureMessage] = kinds.find(code) or UnknownFailure
         if not issubclass(kind, cls):
             raise DecodeError(f"{cls.__name__}: code {code:#06x} is that of {kind.__name__}")
         reader.name = kind.__name__
@@ -156,7 +158,7 @@ class UnknownFailure(FailureMessage):
     data: bytes = attrs.field(default=b"", validator=at_most(_MAX_SIZE - 2))
 
     def __attrs_post_init__(self) -> None:
-        known = _kinds().get(self.code)
+        known = kinds.find(self.code)
         if known is not None:
             raise ValueError(
                 f"UnknownFailure.code must not be that of {known.__name__}, got {self.code:#06x}"
@@ -175,10 +177,18 @@ class UnknownFailure(FailureMessage):
         return cls(code, reader.rest())
 
 
-def _kinds() -> dict[int, type[KnownFailure]]:
-    from .failures import KINDS  # which derive from what is defined here
+@attrs.define
+class Kinds:
+    """How the class that has a code is found.
 
-    return KINDS
+    The classes derive from what is defined here, so `failure_kinds.py`, which knows them, sets
+    this. It is imported with the package.
+    """
+
+    find: Callable[[int], type[KnownFailure] | None] = attrs.field(init=False)
+
+
+kinds = Kinds()
 
 
 def channel_update() -> Any:
