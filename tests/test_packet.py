@@ -20,6 +20,7 @@ from lnmailbox import (
 )
 from lnmailbox.packet import is_add, require_reply
 from lnmailbox.wire import (
+    FailureMessage,
     Message,
     ShortChannelID,
     UpdateAddHTLC,
@@ -42,6 +43,18 @@ PACKET_NUMBERS = {
 
 class BetterAdd(UpdateAddHTLC):
     pass
+
+
+class BetterPacket(HTLCPacket):
+    pass
+
+
+@attrs.frozen
+class Encrypter:
+    shared_secret: bytes
+
+    def encrypt_first_hop(self, failure: FailureMessage) -> bytes:
+        raise NotImplementedError
 
 
 # Keys
@@ -291,14 +304,76 @@ def test_the_outgoing_key_and_the_keystone_are_made_of_the_fields():
     assert Keystone(CircuitKey(SOURCE, 7), CircuitKey(TARGET, 8)) == packet.keystone
 
 
-def test_a_packet_is_shown_with_its_fields():
+def test_a_packet_is_shown_with_the_fields_that_are_set():
     """The key is not among them: it would say the same again."""
-    shown = repr(HTLCPacket(incoming_chan_id=SOURCE, incoming_htlc_id=7))
+    packet = HTLCPacket(incoming_chan_id=SOURCE, incoming_htlc_id=7, has_source=True)
 
-    assert shown.startswith(
-        "HTLCPacket(incoming_chan_id=ShortChannelID(1, 2, 3), incoming_htlc_id=7, "
+    assert "HTLCPacket()" == repr(HTLCPacket())
+    assert "HTLCPacket(incoming_chan_id=1x2x3, incoming_htlc_id=7, has_source=True)" == repr(
+        packet
     )
-    assert "in_key" not in shown
+
+
+def test_a_whole_add_is_shown_in_a_few_lines():
+    """Of what is long or said twice there is a sign; secrets of an obfuscator are not shown."""
+    packet = HTLCPacket(
+        incoming_chan_id=SOURCE,
+        incoming_htlc_id=7,
+        outgoing_chan_id=TARGET,
+        outgoing_htlc_id=8,
+        amount=100_000_000,
+        incoming_amount=100_001_000,
+        htlc=UpdateAddHTLC(
+            amount=100_000_000,
+            payment_hash=b"\xaa" * 32,
+            expiry=800_000,
+            onion_blob=b"\0" + b"\x0b" * 1365,
+        ),
+        circuit=PaymentCircuit(incoming=CircuitKey(SOURCE, 7)),
+        source_ref=AddRef(3, 4),
+        obfuscator=Encrypter(b"secret"),
+        incoming_timeout=800_040,
+        outgoing_timeout=800_000,
+    )
+
+    expected = (
+        "HTLCPacket(incoming_chan_id=1x2x3, incoming_htlc_id=7, outgoing_chan_id=4x5x6, "
+        "outgoing_htlc_id=8, amount=100000000, incoming_amount=100001000, "
+        "htlc=UpdateAddHTLC(amount=100000000, payment_hash=<bytes aaaaaaaa...aaaa (32)>, "
+        "expiry=800000, onion_blob=<bytes 000b0b0b...0b0b (1366)>), circuit=..., "
+        "source_ref=AddRef(height=3, index=4), obfuscator=..., incoming_timeout=800040, "
+        "outgoing_timeout=800000)"
+    )
+    assert expected == repr(packet)
+    assert len(expected) < 400
+
+
+def test_a_circuit_is_shown_with_the_fields_that_are_set():
+    """Its keys as lnd shows them; the encrypter's secret is not shown."""
+    circuit = PaymentCircuit(
+        incoming=CircuitKey(SOURCE, 7),
+        outgoing=CircuitKey(TARGET, 8),
+        payment_hash=b"\xaa" * 32,
+        error_encrypter=Encrypter(b"secret"),
+    )
+
+    expected = (
+        "PaymentCircuit(incoming=(Chan ID=1x2x3, HTLC ID=7), outgoing=(Chan ID=4x5x6, HTLC ID=8), "
+        "payment_hash=<bytes aaaaaaaa...aaaa (32)>, error_encrypter=...)"
+    )
+    assert "PaymentCircuit()" == repr(PaymentCircuit())
+    assert expected == repr(circuit)
+
+
+def test_references_are_shown_with_all_their_fields():
+    """They are short."""
+    assert "AddRef(height=3, index=0)" == repr(AddRef(3))
+    assert "SettleFailRef(source=1x2x3, height=0, index=4)" == repr(SettleFailRef(SOURCE, index=4))
+
+
+def test_a_subclass_of_a_packet_is_shown_by_its_own_name():
+    """And so is that of a message in it."""
+    assert "BetterPacket(htlc=BetterAdd())" == repr(BetterPacket(htlc=BetterAdd()))
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,12 @@ def test_a_bad_value_is_refused_by_name():
         ChannelUpdate(message_flags=256)
     with pytest.raises(ValueError, match=r"^ChannelUpdate.short_channel_id must be .*, got 5$"):
         ChannelUpdate(short_channel_id=5)  # type: ignore[arg-type]
+
+
+def test_an_update_is_shown_with_the_fields_that_are_set():
+    """Long bytes are abbreviated, its channel is written as people do."""
+    update = ChannelUpdate(signature=b"\x51" * 64, short_channel_id=ShortChannelID(1, 2, 3))
+
+    expected = "ChannelUpdate(signature=<bytes 51515151...5151 (64)>, short_channel_id=1x2x3)"
+    assert expected == repr(update)
+    assert len(repr(attrs.evolve(FULL, extra_opaque_data=b"\1" * 65535))) < 400

@@ -314,3 +314,33 @@ def test_a_bad_value_is_refused_by_name():
         ExpiryTooSoon(b"update")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^MPPTimeout.extra_opaque_data must be at most 65535"):
         MPPTimeout(extra_opaque_data=bytes(65536))
+
+
+@pytest.mark.parametrize("cls", KNOWN_FAILURE_CLASSES)
+def test_a_failure_without_values_is_shown_by_its_name(cls):
+    """Fields that have their default are left out."""
+    assert f"{cls.__name__}()" == repr(cls())
+
+
+@pytest.mark.parametrize(
+    "failure, expected",
+    [
+        (FeeInsufficient(5), "FeeInsufficient(htlc_msat=5)"),
+        (
+            InvalidOnionHmac(b"\xdd" * 32),
+            "InvalidOnionHmac(onion_sha256=<bytes dddddddd...dddd (32)>)",
+        ),
+        (
+            TemporaryChannelFailure(ChannelUpdate(timestamp=7)),
+            "TemporaryChannelFailure(update=ChannelUpdate(timestamp=7))",
+        ),
+        (MPPTimeout(extra_opaque_data=bytes(999)), "MPPTimeout(extra_opaque_data=bytes(999))"),
+        (
+            UnknownFailure(0xFF, b"\1" * 65533),
+            "UnknownFailure(code=255, data=<bytes 01010101...0101 (65533)>)",
+        ),
+    ],
+)
+def test_a_failure_is_shown_with_the_fields_that_are_set(failure: FailureMessage, expected: str):
+    """Long bytes are abbreviated: a log gets every failure that a mailbox makes."""
+    assert expected == repr(failure)

@@ -163,3 +163,30 @@ def test_any_buffer_can_be_decoded_and_is_not_kept():
     buffer[:] = bytes(len(buffer))
 
     assert b"abc" == message.reason
+
+
+@pytest.mark.parametrize("cls", [*MESSAGE_CLASSES, ChannelUpdate])
+def test_a_message_with_lnds_zero_values_is_shown_by_its_name(cls):
+    """Fields that have their default are left out."""
+    assert f"{cls.__name__}()" == repr(cls())
+
+
+def test_a_message_is_shown_with_the_fields_that_are_set():
+    """Long bytes are abbreviated."""
+    expected = (
+        "UpdateAddHTLC(chan_id=<ChannelID c1c1c1c1...c1c1 (32)>, id=5, amount=1000, "
+        "payment_hash=<bytes aaaaaaaa...aaaa (32)>, expiry=800000, "
+        "onion_blob=<bytes 0b0b0b0b...0b0b (1366)>, extra_data=b'\\x01\\x00')"
+    )
+
+    assert expected == repr(KNOWN_ANSWERS[0][0])
+
+
+def test_a_subclass_of_a_message_is_shown_by_its_own_name():
+    """And is encoded as its base."""
+
+    class BetterFail(UpdateFailHTLC):
+        pass
+
+    assert "BetterFail(id=3)" == repr(BetterFail(id=3))
+    assert UpdateFailHTLC(id=3).encode() == BetterFail(id=3).encode()

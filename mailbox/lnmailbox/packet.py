@@ -10,6 +10,7 @@ from .errors import UnknownHTLCType
 from .failure import ErrorEncrypter, LinkError
 from .wire import Message, ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
 from .wire.fields import fixed_bytes, short_channel_id, uint16, uint32, uint64
+from .wire.shown import shown_fields
 
 __all__ = [
     "AddRef",
@@ -60,18 +61,28 @@ class SettleFailRef:
     index: int = uint16()
 
 
+def _hidden(value: object) -> str:
+    return "..."
+
+
 @attrs.define(kw_only=True)
 class PaymentCircuit:
-    """The switch's record of a forward; amounts in msat (lnd: `PaymentCircuit`)."""
+    """The switch's record of a forward; amounts in msat (lnd: `PaymentCircuit`).
+
+    The `repr` leaves out fields that have their default, and hides the encrypter's secret.
+    """
 
     add_ref: AddRef = AddRef()
-    incoming: CircuitKey = CircuitKey()
-    outgoing: CircuitKey | None = None
+    incoming: CircuitKey = attrs.field(default=CircuitKey(), repr=str)
+    outgoing: CircuitKey | None = attrs.field(default=None, repr=str)
     payment_hash: bytes = fixed_bytes(32)
     incoming_amount: int = uint64()
     outgoing_amount: int = uint64()
-    error_encrypter: ErrorEncrypter | None = None
+    error_encrypter: ErrorEncrypter | None = attrs.field(default=None, repr=_hidden)
     loaded_from_disk: bool = False
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @property
     def has_keystone(self) -> bool:
@@ -105,7 +116,9 @@ _KEY_PART = [attrs.setters.validate, _renew_in_key]
 class HTLCPacket:
     """An HTLC update with what the switch must know about it (lnd: `htlcPacket`).
 
-    Mutable, and compared by identity. Amounts are msat, timeouts block heights.
+    Mutable, and compared by identity. Amounts are msat, timeouts block heights. The `repr` leaves
+    out fields that have their default, and shows `...` for the circuit, which repeats the packet,
+    and for the obfuscator, which holds a secret.
 
     Raises:
         ValueError: a number, here or when it is assigned, does not fit its type.
@@ -118,10 +131,10 @@ class HTLCPacket:
     amount: int = uint64()
     incoming_amount: int = uint64()
     htlc: Message | None = None
-    circuit: PaymentCircuit | None = None
+    circuit: PaymentCircuit | None = attrs.field(default=None, repr=_hidden)
     source_ref: AddRef | None = None
     dest_ref: SettleFailRef | None = None
-    obfuscator: ErrorEncrypter | None = None
+    obfuscator: ErrorEncrypter | None = attrs.field(default=None, repr=_hidden)
     local_failure: bool = False
     link_failure: LinkError | None = None
     has_source: bool = False
@@ -135,6 +148,9 @@ class HTLCPacket:
     def __attrs_post_init__(self) -> None:
         key = CircuitKey(self.incoming_chan_id, self.incoming_htlc_id)
         object.__setattr__(self, "in_key", key)
+
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
     @property
     def out_key(self) -> CircuitKey:

@@ -60,6 +60,9 @@ class SphinxErrorEncrypter:
     def __init__(self, shared_secret: bytes) -> None:
         self._shared_secret = _checked(shared_secret)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # without the secret
+
     def encrypt_first_hop(self, failure: FailureMessage) -> bytes:
         """Return the packet, 292 bytes, for a failure that begins at this hop.
 
@@ -114,6 +117,9 @@ class SphinxErrorDecrypter:
 
     def __init__(self, shared_secrets: Iterable[bytes]) -> None:
         self._shared_secrets = tuple(_checked(secret) for secret in shared_secrets)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self._shared_secrets)} hops>"  # without secrets
 
     def decrypt_error(self, reason: bytes) -> DecryptedFailure:
         """Return the failure in a packet, and the hop it came from.

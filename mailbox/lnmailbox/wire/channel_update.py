@@ -28,7 +28,7 @@ __all__ = ["ChannelUpdate"]
 _HAS_MAXIMUM = 1
 
 
-@frozen
+@frozen(repr=False)
 class ChannelUpdate(WireMessage):
     """`channel_update`, BOLT 7; lnd `ChannelUpdate1`. Frozen, compared by value.
 

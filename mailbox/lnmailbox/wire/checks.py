@@ -1,11 +1,8 @@
-"""Tests for the values that fields and ids accept, and a short way to show one that is refused."""
+"""Tests for the values that fields and ids accept."""
 
 from __future__ import annotations
 
-import reprlib
-
-_shortened = reprlib.Repr()
-_shortened.maxstring = _shortened.maxother = 80
+__all__ = ["is_bytes", "is_uint"]
 
 
 def is_uint(value: object, maximum: int) -> bool:
@@ -16,13 +13,3 @@ def is_uint(value: object, maximum: int) -> bool:
 def is_bytes(value: object, length: int) -> bool:
     """Return whether `value` is a `bytes` of `length`."""
     return isinstance(value, bytes) and len(value) == length
-
-
-def shown(value: object) -> str:
-    """Return a text for an error message: the value's `repr`, or a summary if that is long."""
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"an integer of {value.bit_length()} bits"
-    text = _shortened.repr(value)
-    if isinstance(value, (bytes, bytearray)):
-        return f"{len(value)} bytes: {text}"
-    return text

@@ -13,6 +13,7 @@ from .channel_update import ChannelUpdate
 from .fields import at_most, bad_value, uint16
 from .layout import CODEC, Prefixed, layout
 from .reader import DecodeError, Reader
+from .shown import shown, shown_fields
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,7 +47,8 @@ class FailureMessage(ABC):
     """Why an HTLC was not forwarded or accepted (BOLT 4, lnd `FailureMessage`).
 
     The kinds are frozen attrs classes, compared and hashed by value. `str()` is the name and a
-    sentence for people.
+    sentence for people; the `repr` leaves out fields that have their default, and abbreviates long
+    bytes.
     """
 
     __slots__ = ()
@@ -104,8 +106,11 @@ class FailureMessage(ABC):
     def __str__(self) -> str:
         return f"{type(self).__name__}: {self.description}"
 
+    def __repr__(self) -> str:
+        return shown_fields(self)
 
-@attrs.frozen
+
+@attrs.frozen(repr=False)
 class KnownFailure(FailureMessage):
     """A failure of BOLT 4: its fields in order are its layout, after them comes a TLV stream.
 
@@ -116,7 +121,9 @@ class KnownFailure(FailureMessage):
     CODE: ClassVar[int]
     DESCRIPTION: ClassVar[str]
 
-    extra_opaque_data: bytes = attrs.field(default=b"", kw_only=True, validator=at_most(_MAX_SIZE))
+    extra_opaque_data: bytes = attrs.field(
+        default=b"", kw_only=True, validator=at_most(_MAX_SIZE), repr=shown
+    )
 
     @property
     def code(self) -> int:
@@ -140,7 +147,7 @@ class KnownFailure(FailureMessage):
         return cls(**values, extra_opaque_data=reader.rest())
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class UnknownFailure(FailureMessage):
     """A failure whose code this package does not know: kept as it came.
 
@@ -155,7 +162,7 @@ class UnknownFailure(FailureMessage):
     """
 
     code: int = uint16()  # pyright: ignore[reportIncompatibleMethodOverride]
-    data: bytes = attrs.field(default=b"", validator=at_most(_MAX_SIZE - 2))
+    data: bytes = attrs.field(default=b"", validator=at_most(_MAX_SIZE - 2), repr=shown)
 
     def __attrs_post_init__(self) -> None:
         known = kinds.find(self.code)

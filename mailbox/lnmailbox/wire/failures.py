@@ -52,7 +52,7 @@ _NODE = FailureFlag.NODE.value
 _UPDATE = FailureFlag.UPDATE.value
 
 
-@frozen
+@frozen(repr=False)
 class InvalidRealm(KnownFailure):
     """`invalid_realm`: the onion used a realm this node has not. No longer in BOLT 4.
 
@@ -63,7 +63,7 @@ class InvalidRealm(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the node does not know the realm its part of the onion names"
 
 
-@frozen
+@frozen(repr=False)
 class TemporaryNodeFailure(KnownFailure):
     """`temporary_node_failure`: the node cannot forward now, for a reason of its own."""
 
@@ -71,7 +71,7 @@ class TemporaryNodeFailure(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the node has a passing problem, later it may work"
 
 
-@frozen
+@frozen(repr=False)
 class PermanentNodeFailure(KnownFailure):
     """`permanent_node_failure`: the node will not forward."""
 
@@ -79,7 +79,7 @@ class PermanentNodeFailure(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the node has a lasting problem, another route is needed"
 
 
-@frozen
+@frozen(repr=False)
 class RequiredNodeFeatureMissing(KnownFailure):
     """`required_node_feature_missing`: the onion lacks what the node insists on."""
 
@@ -87,7 +87,7 @@ class RequiredNodeFeatureMissing(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the node insists on a feature the onion does not use"
 
 
-@frozen
+@frozen(repr=False)
 class InvalidOnionVersion(KnownFailure):
     """`invalid_onion_version`: the onion's first byte is unknown.
 
@@ -101,7 +101,7 @@ class InvalidOnionVersion(KnownFailure):
     onion_sha256: bytes = fixed_bytes(32)
 
 
-@frozen
+@frozen(repr=False)
 class InvalidOnionHmac(KnownFailure):
     """`invalid_onion_hmac`: the onion was damaged on its way, or made wrongly.
 
@@ -115,7 +115,7 @@ class InvalidOnionHmac(KnownFailure):
     onion_sha256: bytes = fixed_bytes(32)
 
 
-@frozen
+@frozen(repr=False)
 class InvalidOnionKey(KnownFailure):
     """`invalid_onion_key`: the onion's ephemeral key is no point of the curve.
 
@@ -129,7 +129,7 @@ class InvalidOnionKey(KnownFailure):
     onion_sha256: bytes = fixed_bytes(32)
 
 
-@frozen
+@frozen(repr=False)
 class TemporaryChannelFailure(KnownFailure):
     """`temporary_channel_failure`: the outgoing channel cannot carry the HTLC now.
 
@@ -145,7 +145,7 @@ class TemporaryChannelFailure(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class PermanentChannelFailure(KnownFailure):
     """`permanent_channel_failure`: the outgoing channel carries nothing any more."""
 
@@ -153,7 +153,7 @@ class PermanentChannelFailure(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the next channel will carry no HTLC any more"
 
 
-@frozen
+@frozen(repr=False)
 class RequiredChannelFeatureMissing(KnownFailure):
     """`required_channel_feature_missing`: the onion lacks what the channel insists on."""
 
@@ -161,7 +161,7 @@ class RequiredChannelFeatureMissing(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the next channel insists on a feature the onion does not use"
 
 
-@frozen
+@frozen(repr=False)
 class UnknownNextPeer(KnownFailure):
     """`unknown_next_peer`: the onion names a channel that the node has not."""
 
@@ -169,7 +169,7 @@ class UnknownNextPeer(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the node has no such channel as the onion names"
 
 
-@frozen
+@frozen(repr=False)
 class AmountBelowMinimum(KnownFailure):
     """`amount_below_minimum`: less than the channel's `htlc_minimum_msat`.
 
@@ -185,7 +185,7 @@ class AmountBelowMinimum(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class FeeInsufficient(KnownFailure):
     """`fee_insufficient`: the HTLC leaves the node less than its fee.
 
@@ -201,7 +201,7 @@ class FeeInsufficient(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class IncorrectCltvExpiry(KnownFailure):
     """`incorrect_cltv_expiry`: the HTLC leaves the node fewer blocks than it asks.
 
@@ -217,7 +217,7 @@ class IncorrectCltvExpiry(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class ExpiryTooSoon(KnownFailure):
     """`expiry_too_soon`: the HTLC might expire while it is being forwarded.
 
@@ -231,7 +231,7 @@ class ExpiryTooSoon(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class IncorrectOrUnknownPaymentDetails(KnownFailure):
     """`incorrect_or_unknown_payment_details`: the recipient does not want this payment.
 
@@ -257,7 +257,7 @@ class IncorrectOrUnknownPaymentDetails(KnownFailure):
         return cls(amount, height, extra_opaque_data=reader.rest())
 
 
-@frozen
+@frozen(repr=False)
 class IncorrectPaymentAmount(KnownFailure):
     """`incorrect_payment_amount`: withdrawn from BOLT 4, since it let others probe payments."""
 
@@ -265,7 +265,7 @@ class IncorrectPaymentAmount(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the recipient expected another amount"
 
 
-@frozen
+@frozen(repr=False)
 class FinalExpiryTooSoon(KnownFailure):
     """`final_expiry_too_soon`: withdrawn from BOLT 4, since it let others probe payments."""
 
@@ -273,7 +273,7 @@ class FinalExpiryTooSoon(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the HTLC expires too soon for the recipient"
 
 
-@frozen
+@frozen(repr=False)
 class FinalIncorrectCltvExpiry(KnownFailure):
     """`final_incorrect_cltv_expiry`: the last HTLC expires before what the onion says.
 
@@ -287,7 +287,7 @@ class FinalIncorrectCltvExpiry(KnownFailure):
     cltv_expiry: int = uint32()
 
 
-@frozen
+@frozen(repr=False)
 class FinalIncorrectHtlcAmount(KnownFailure):
     """`final_incorrect_htlc_amount`: the last HTLC is smaller than what the onion says.
 
@@ -301,7 +301,7 @@ class FinalIncorrectHtlcAmount(KnownFailure):
     incoming_htlc_amount: int = uint64()
 
 
-@frozen
+@frozen(repr=False)
 class ChannelDisabled(KnownFailure):
     """`channel_disabled`: the outgoing channel is switched off.
 
@@ -317,7 +317,7 @@ class ChannelDisabled(KnownFailure):
     update: ChannelUpdate | None = channel_update()
 
 
-@frozen
+@frozen(repr=False)
 class ExpiryTooFar(KnownFailure):
     """`expiry_too_far`: the HTLC would bind the node's money for too long."""
 
@@ -325,7 +325,7 @@ class ExpiryTooFar(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the HTLC expires further in the future than the node accepts"
 
 
-@frozen
+@frozen(repr=False)
 class InvalidOnionPayload(KnownFailure):
     """`invalid_onion_payload`: the node's part of the onion is unsound or incomplete.
 
@@ -341,7 +341,7 @@ class InvalidOnionPayload(KnownFailure):
     offset: int = uint16()
 
 
-@frozen
+@frozen(repr=False)
 class MPPTimeout(KnownFailure):
     """`mpp_timeout`: other parts of a payment did not come in time."""
 
@@ -349,7 +349,7 @@ class MPPTimeout(KnownFailure):
     DESCRIPTION: ClassVar[str] = "the other parts of the payment did not arrive in time"
 
 
-@frozen
+@frozen(repr=False)
 class InvalidOnionBlinding(KnownFailure):
     """`invalid_onion_blinding`: something went wrong within a blinded path.
 

@@ -1,8 +1,8 @@
-"""Fields for attrs classes: checked where they are set, and with their form on the wire.
+"""Fields for attrs classes: checked when set, short when shown, and with their form on the wire.
 
-Each function returns an `attrs.field` with a default, a validator, and in its metadata the codec
-that `layout.py` reads. A bad value, of the wrong type or out of range, raises a `ValueError`
-that names class, field and value::
+Each function returns an `attrs.field` with a default, a validator, a short text for reprs, and in
+its metadata the codec that `layout.py` reads. A bad value, of the wrong type or out of range,
+raises a `ValueError` that names class, field and value::
 
     UpdateAddHTLC.amount must be an unsigned 64-bit integer, got -1
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from .checks import is_bytes, is_uint, shown
+from .checks import is_bytes, is_uint
 from .ids import ChannelID, ShortChannelID
 from .layout import (
     CODEC,
@@ -27,6 +27,7 @@ from .layout import (
     ShortChannelIDCodec,
     UInt,
 )
+from .shown import shown
 
 __all__ = [
     "big_size",
@@ -92,7 +93,7 @@ def tlv_stream() -> Any:
 def short_channel_id(default: ShortChannelID = ShortChannelID(), on_setattr: Any = None) -> Any:
     """A `ShortChannelID`; a plain integer is refused."""
     check = _instance(ShortChannelID, "a ShortChannelID")
-    return _field(default, check, ShortChannelIDCodec(), on_setattr)
+    return _field(default, check, ShortChannelIDCodec(), on_setattr, text=str)
 
 
 def channel_id(default: ChannelID = ChannelID()) -> Any:
@@ -119,9 +120,19 @@ def bad_value(
     )
 
 
-def _field(default: Any, validator: _Validator, codec: Codec, on_setattr: Any = None) -> Any:
+def _field(
+    default: Any,
+    validator: _Validator,
+    codec: Codec,
+    on_setattr: Any = None,
+    text: Callable[[Any], str] = shown,
+) -> Any:
     return attrs.field(
-        default=default, validator=validator, metadata={CODEC: codec}, on_setattr=on_setattr
+        default=default,
+        validator=validator,
+        metadata={CODEC: codec},
+        on_setattr=on_setattr,
+        repr=text,
     )
 
 

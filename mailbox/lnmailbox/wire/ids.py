@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import final
 
-from .checks import is_bytes, is_uint, shown
+from .checks import is_bytes, is_uint
+from .shown import shown
 
 __all__ = ["ChannelID", "ShortChannelID"]
 
@@ -153,7 +154,7 @@ class ChannelID(bytes):
         return self.hex()
 
     def __repr__(self) -> str:
-        return f"ChannelID.fromhex('{self.hex()}')"
+        return f"ChannelID.fromhex('{self.hex()}')" if any(self) else "ChannelID()"
 
 
 def _bad_part(name: str, bits: int, value: object) -> ValueError:

@@ -11,6 +11,7 @@ from .fields import channel_id, fixed_bytes, tlv_stream, uint16, uint32, uint64,
 from .ids import ChannelID
 from .layout import layout
 from .reader import DecodeError, Reader
+from .shown import shown_fields
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,7 +51,10 @@ class Message(Protocol):
 
 
 class WireMessage:
-    """The codec of messages whose layout is their fields in order."""
+    """The codec of messages whose layout is their fields in order.
+
+    The `repr` leaves out fields that have their default, and abbreviates long bytes.
+    """
 
     __slots__ = ()
 
@@ -93,6 +97,9 @@ class WireMessage:
         """Return `len(self.encode())`, the type included, without encoding."""
         return 2 + sum(codec.size(getattr(self, name)) for name, codec in layout(type(self)))
 
+    def __repr__(self) -> str:
+        return shown_fields(self)
+
     def _encode_fields(self) -> bytes:
         return b"".join([codec.write(getattr(self, name)) for name, codec in layout(type(self))])
 
@@ -102,7 +109,7 @@ class WireMessage:
         return cls(**values)
 
 
-@define
+@define(repr=False)
 class UpdateAddHTLC(WireMessage):
     """An HTLC offered to the peer: `update_add_htlc`, BOLT 2, lnd `UpdateAddHTLC`.
 
@@ -132,7 +139,7 @@ class UpdateAddHTLC(WireMessage):
     extra_data: bytes = tlv_stream()
 
 
-@define
+@define(repr=False)
 class UpdateFulfillHTLC(WireMessage):
     """The preimage that settles an HTLC: `update_fulfill_htlc`, BOLT 2.
 
@@ -156,7 +163,7 @@ class UpdateFulfillHTLC(WireMessage):
     extra_data: bytes = tlv_stream()
 
 
-@define
+@define(repr=False)
 class UpdateFailHTLC(WireMessage):
     """An HTLC that failed, with a reason for its sender: `update_fail_htlc`, BOLT 2.
 
@@ -181,7 +188,7 @@ class UpdateFailHTLC(WireMessage):
     extra_data: bytes = tlv_stream()
 
 
-@define
+@define(repr=False)
 class UpdateFailMalformedHTLC(WireMessage):
     """An HTLC whose onion the peer cannot read: `update_fail_malformed_htlc`, BOLT 2.
 
