@@ -106,6 +106,90 @@ def test_a_number_beyond_64_bits_is_no_short_channel_id(value):
         ShortChannelID.from_int(value)
 
 
+@given(short_channel_ids)
+def test_a_short_channel_id_survives_its_bytes(short: ShortChannelID):
+    """`bytes` gives the 8 of the wire; `from_bytes` reads them, from any buffer."""
+    data = short.to_bytes(8, "big")
+    back = [
+        ShortChannelID.from_bytes(data),
+        ShortChannelID.from_bytes(bytes(short), "big", signed=False),
+        ShortChannelID.from_bytes(bytearray(data)),
+        ShortChannelID.from_bytes(memoryview(data)),
+        ShortChannelID.from_bytes(short.to_bytes(8, "little"), "little"),
+        ShortChannelID.from_bytes(bytes=data, byteorder="big"),
+    ]
+
+    assert data == bytes(short)
+    assert [short] * len(back) == back
+    assert {ShortChannelID} == set(map(type, back))
+
+
+def test_the_bytes_of_a_short_channel_id_are_those_of_bolt_7():
+    """3 of block height, 3 of transaction index, 2 of output index."""
+    assert ShortChannelID(1, 2, 3) == ShortChannelID.from_bytes(b"\0\0\1\0\0\2\0\3")
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (b"", "b''"),
+        (b"1234567", "b'1234567'"),
+        (b"123456789", "b'123456789'"),
+        (bytes(32), "bytes(32)"),
+        (memoryview(bytes(16)).cast("Q"), "<memory at 0x"),
+        (8, "8"),
+        (None, "None"),
+        ("12345678", "'12345678'"),
+        ([0, 0, 0, 0, 0, 0, 0, 1], "[0, 0, 0, 0, 0, 0, ...]"),
+    ],
+)
+def test_anything_but_8_bytes_is_no_short_channel_id(value, text: str):
+    """`int.from_bytes`, which this replaces, took any number of them for a block height."""
+    with pytest.raises(ValueError) as caught:
+        ShortChannelID.from_bytes(value)
+
+    assert str(caught.value).startswith(f"ShortChannelID must be 8 bytes, got {text}")
+
+
+def test_bytes_read_as_a_negative_number_are_no_short_channel_id():
+    """Only `signed=True` can make one."""
+    with pytest.raises(ValueError, match="must be an unsigned 64-bit integer, got -1$"):
+        ShortChannelID.from_bytes(b"\xff" * 8, signed=True)
+
+    assert ShortChannelID.from_int(1) == ShortChannelID.from_bytes(bytes(7) + b"\1", signed=True)
+
+
+def test_there_are_two_orders_of_bytes():
+    """As for `int.from_bytes`."""
+    with pytest.raises(ValueError, match="byteorder must be either 'little' or 'big'"):
+        ShortChannelID.from_bytes(bytes(8), "native")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "calculate",
+    [
+        lambda short: short + 1,
+        lambda short: 1 + short,
+        lambda short: short - short,
+        lambda short: short * 2,
+        lambda short: short // 2,
+        lambda short: short >> 40,
+        lambda short: short | 1,
+        lambda short: -short,
+        lambda short: +short,
+        lambda short: ~short,
+        abs,
+        round,
+        lambda short: short.real,
+        lambda short: short.numerator,
+        lambda short: short.conjugate(),
+    ],
+)
+def test_what_is_calculated_from_a_short_channel_id_is_a_plain_integer(calculate):
+    """The sum of an id and a number names no channel; fields refuse it."""
+    assert int is type(calculate(ShortChannelID(1, 2, 3)))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -168,6 +252,49 @@ def test_anything_but_32_bytes_is_no_channel_id(value):
     """An integer does not turn into so many zeros, as it would with `bytes`."""
     with pytest.raises(ValueError, match="^ChannelID must be 32 bytes, got "):
         ChannelID(value)
+
+
+@pytest.mark.parametrize("text", ["", "00" * 31, "00" * 33])
+def test_anything_but_the_hex_of_32_bytes_is_no_channel_id(text: str):
+    """`fromhex` is that of `bytes`, but makes no id of another length."""
+    with pytest.raises(ValueError, match="^ChannelID must be 32 bytes, got "):
+        ChannelID.fromhex(text)
+
+
+def test_a_text_that_is_no_hex_is_no_channel_id():
+    """The error is that of `bytes.fromhex`."""
+    with pytest.raises(ValueError, match="hex"):
+        ChannelID.fromhex("0x" + "00" * 31)
+
+
+def test_a_channel_id_of_zeros_is_shown_as_the_default():
+    """It is that of many objects, and long."""
+    assert "ChannelID()" == repr(ChannelID())
+    assert f"ChannelID.fromhex('{'00' * 31}01')" == repr(ChannelID(bytes(31) + b"\1"))
+
+
+def test_every_channel_id_is_true():
+    """The default, too: in an `error` it means all channels, not none."""
+    assert bool(ChannelID())
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        bytes,
+        lambda chan_id: chan_id[:],
+        lambda chan_id: chan_id[:4],
+        lambda chan_id: chan_id + b"",
+        lambda chan_id: chan_id * 1,
+        lambda chan_id: chan_id.replace(b"a", b"b"),
+        lambda chan_id: chan_id.strip(),
+        lambda chan_id: chan_id.upper(),
+        lambda chan_id: chan_id.ljust(32),
+    ],
+)
+def test_what_is_made_of_a_channel_id_is_plain_bytes(derive):
+    """A part of an id names no channel; fields refuse it."""
+    assert bytes is type(derive(ChannelID(b"\xc1" * 32)))
 
 
 def test_the_channel_id_of_an_outpoint_is_the_txid_with_its_end_xored():

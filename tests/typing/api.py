@@ -121,4 +121,6 @@ def wire() -> None:
     assert_type(encode_failure(TemporaryNodeFailure()), bytes)
     assert_type(decode_failure(b""), FailureMessage)
     assert_type(ShortChannelID.from_int(1), ShortChannelID)
+    assert_type(ShortChannelID.from_bytes(bytes(8)), ShortChannelID)
     assert_type(int(ShortChannelID()), int)
+    assert_type(bytes(ShortChannelID()), bytes)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from .checks import is_bytes, is_uint
 from .shown import shown
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 __all__ = ["ChannelID", "ShortChannelID"]
 
 _UINT24_MAX = (1 << 24) - 1
 _UINT16_MAX = (1 << 16) - 1
 _UINT64_MAX = (1 << 64) - 1
+
+_BUFFERS = bytes, bytearray, memoryview
 
 _TRIPLE = re.compile(r"([0-9]{1,20})([x:])([0-9]{1,20})\2([0-9]{1,20})")
 _NUMBER = re.compile(r"[0-9]{1,20}")
@@ -24,8 +29,8 @@ class ShortChannelID(int):
 
     It is an `int`, the 64-bit number that goes over the wire (block height 24 bits, transaction
     index 24, output index 16), and hashes, compares and sorts as one. `str()` and an f-string
-    give `539268x845x1`, `int()` the plain number. The default, zero, is lnd's "no channel"
-    and is false.
+    give `539268x845x1`, `int()` the plain number, `bytes()` the 8 bytes of the wire. Arithmetic
+    gives plain integers. The default, zero, is lnd's "no channel" and is false.
 
     Args:
         block_height: height of the block with the funding transaction, 0 to 2**24 - 1.
@@ -61,6 +66,29 @@ class ShortChannelID(int):
                 f"ShortChannelID must be an unsigned 64-bit integer, got {shown(value)}"
             )
         return int.__new__(cls, value)
+
+    @classmethod
+    def from_bytes(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+        bytes: bytes | bytearray | memoryview,  # noqa: A002  (as `int.from_bytes` calls it)
+        byteorder: Literal["big", "little"] = "big",
+        *,
+        signed: bool = False,
+    ) -> ShortChannelID:
+        """Return the id that `bytes(id)` or `id.to_bytes(8, byteorder)` wrote.
+
+        Args:
+            bytes: exactly 8.
+            byteorder: `"big"`, as on the wire, or `"little"`.
+            signed: whether to read them as a signed number; an id is never negative.
+
+        Raises:
+            ValueError: `bytes` is no buffer or not 8 bytes long, the number is negative, or
+                there is no such `byteorder`.
+        """
+        if not isinstance(bytes, _BUFFERS) or memoryview(bytes).nbytes != 8:
+            raise ValueError(f"ShortChannelID must be 8 bytes, got {shown(bytes)}")
+        return cls.from_int(int.from_bytes(bytes, byteorder, signed=signed))
 
     @classmethod
     def from_string(cls, text: str) -> ShortChannelID:
@@ -99,6 +127,9 @@ class ShortChannelID(int):
         """Index of the funding transaction's output."""
         return self & _UINT16_MAX
 
+    def __bytes__(self) -> bytes:
+        return self.to_bytes(8, "big")
+
     def __str__(self) -> str:
         return f"{self.block_height}x{self.tx_index}x{self.tx_position}"
 
@@ -113,8 +144,9 @@ class ShortChannelID(int):
 class ChannelID(bytes):
     """The 32 bytes that name a channel in messages between its peers (BOLT 2, lnd `ChannelID`).
 
-    `str()` gives them as hex, `ChannelID.fromhex` reads that. The default is all zeros, which
-    in BOLT 1's `error` and `warning` means every channel of the connection.
+    `str()` gives them as hex, `ChannelID.fromhex` reads that. Slices, sums and products are
+    plain `bytes`. The default is all zeros, which in BOLT 1's `error` and `warning` means every
+    channel of the connection; it is as true as every other id.
 
     Args:
         value: exactly 32 bytes.
