@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 
 from docutils.nodes import Element
 from sphinx.addnodes import pending_xref
@@ -61,6 +62,24 @@ def resolve_to_public(
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, content)
 
 
+def shorten_defaults(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: object,
+    options: object,
+    signature: str | None,
+    return_annotation: str | None,
+) -> tuple[str | None, str | None]:
+    r"""Write a default of many zeros as `bytes(1366)`, not as so many `\x00`."""
+    if signature is not None:
+        signature = re.sub(
+            r"b'((?:\\x00)+)'", lambda zeros: f"bytes({len(zeros[1]) // 4})", signature
+        )
+    return signature, return_annotation
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", shorten_defaults)
     app.connect("missing-reference", resolve_to_public)
