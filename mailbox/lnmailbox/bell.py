@@ -6,7 +6,7 @@ import threading
 
 from .clock import SystemClock, seconds_to_ns
 
-__all__ = ["FOREVER", "Bell", "Timeout"]
+__all__ = ["FOREVER", "Bell", "Timeout", "ring_first"]
 
 _now_ns = SystemClock.now_ns
 
@@ -34,6 +34,17 @@ class Bell:
         """Block until the bell rings or the time is up."""
         seconds = timeout.seconds()
         self._acquire(True, -1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+
+
+def ring_first(bells: list[Bell], count: int) -> None:
+    """Remove the first bells from the list and ring them, up to `count`.
+
+    Nothing is called between the two, so an interrupt finds each bell in the list or rung.
+    """
+    for _ in range(min(count, len(bells))):
+        bell = bells[0]
+        del bells[0]
+        bell.ring()
 
 
 class Timeout:

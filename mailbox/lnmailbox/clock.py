@@ -1,4 +1,4 @@
-"""Time: what decides when an Add has waited too long."""
+"""Clocks, by which Adds expire."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class ManualClock:
                 self._waiting.remove(condition)
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward by `seconds` and wake whoever waits. Does not block.
+        """Move the time forward by `seconds` and wake all that wait. Does not block.
 
         Raises:
             ValueError: `seconds` is not a finite number of at least 0.

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class MailBoxError(Exception):
-    """What every error of this package derives from."""
+    """The base class of all errors of this package."""
 
 
 class MailBoxShuttingDown(MailBoxError, _ShutDown):

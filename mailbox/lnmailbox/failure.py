@@ -1,4 +1,4 @@
-"""Why an HTLC failed at this node, and who encrypts the reason for its sender."""
+"""The failure of an HTLC at this node, and its encryption for the sender."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ErrorEncrypter", "FailureDetail", "LinkError"]
 
 
 class FailureDetail(enum.Enum):
-    """What only this node knows of a failure; the value is the text (lnd: `OutgoingFailure`)."""
+    """A failure as only this node knows it; the value is its text (lnd: `OutgoingFailure`)."""
 
     OUTGOING_FAILURE_NONE = "no failure detail"
     OUTGOING_FAILURE_DECODE_ERROR = "could not decode wire failure"
@@ -28,11 +28,11 @@ class FailureDetail(enum.Enum):
 class LinkError(Exception):
     """An HTLC failed at this node (lnd: `LinkError`).
 
-    `str()` is the detail's text, or the wire message's where there is no detail.
+    `str()` is the detail's text, or the wire message's if there is no detail.
 
     Args:
-        wire_message: the BOLT 4 failure that the sender is told.
-        detail: what only this node is told.
+        wire_message: the BOLT 4 failure, for the sender.
+        detail: for this node only.
     """
 
     def __init__(self, wire_message: FailureMessage, detail: FailureDetail | None = None) -> None:

@@ -1,14 +1,13 @@
-"""What the parts of a mailbox share: its lock, whether it runs, and which channel it is of."""
+"""The lock, the state and the name of a mailbox, which its parts share."""
 
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 from .errors import MailBoxShuttingDown
 from .wire import ShortChannelID
 
-__all__ = ["Life", "release_if_held"]
+__all__ = ["Life"]
 
 
 class Life:
@@ -16,8 +15,9 @@ class Life:
 
     `with life.lock` is the way to hold the lock. It takes 160 ns longer than `acquire` and
     `release`, a quarter of an `add_message`. So the methods that are called for each item (`get`,
-    `add_message`, `add_packet`, `ack_packet`) call these, inside a `try` that ends with
-    `release_if_held`. The lock is reentrant because only such a lock knows who holds it.
+    `add_message`, `add_packet`, `ack_packet`) call these, inside a `try`. After an error they call
+    `release` before anything else: an interrupt may come at the beginning of every function. The
+    lock is reentrant because only such a lock knows who holds it.
     """
 
     __slots__ = ("lock", "running", "short_chan_id", "stopped")
@@ -36,9 +36,3 @@ class Life:
         """Raise `MailBoxShuttingDown` if the mailbox was stopped."""
         if self.stopped:
             raise MailBoxShuttingDown
-
-
-def release_if_held(lock: threading.RLock) -> None:
-    """Release the lock after an error that may have come before it was taken, or after."""
-    with suppress(RuntimeError):  # what a reentrant lock raises in a thread that does not hold it
-        lock.release()

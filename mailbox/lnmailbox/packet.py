@@ -1,4 +1,4 @@
-"""What travels between switch and link: packets, and the keys by which they are known."""
+"""Packets between switch and link, and their keys."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Keystone(NamedTuple):
 
 @attrs.frozen
 class AddRef:
-    """Where an Add stands in the incoming link's forwarding packages (lnd: `channeldb.AddRef`)."""
+    """The place of an Add in the incoming link's forwarding packages (lnd: `channeldb.AddRef`)."""
 
     height: int = uint64()
     index: int = uint16()
@@ -54,7 +54,7 @@ class AddRef:
 
 @attrs.frozen
 class SettleFailRef:
-    """Where a reply stands in the outgoing link's forwarding packages (lnd: `SettleFailRef`)."""
+    """The place of a reply in the outgoing link's forwarding packages (lnd: `SettleFailRef`)."""
 
     source: ShortChannelID = short_channel_id()
     height: int = uint64()
@@ -114,7 +114,7 @@ _KEY_PART = [attrs.setters.validate, _renew_in_key]
 
 @attrs.define(eq=False, kw_only=True)
 class HTLCPacket:
-    """An HTLC update with what the switch must know about it (lnd: `htlcPacket`).
+    """An HTLC update with the context that the switch needs (lnd: `htlcPacket`).
 
     Mutable, and compared by identity. Amounts are msat, timeouts block heights. The `repr` leaves
     out fields that have their default, and shows `...` for the circuit, which repeats the packet,

@@ -43,10 +43,9 @@ class UnidentifiedFailure(ValueError):
 
 
 class SphinxErrorEncrypter:
-    """What one hop does to failures on their way back (lnd `SphinxErrorEncrypter`).
+    """Encrypts failures at one hop, on their way back (lnd `SphinxErrorEncrypter`).
 
-    It fits where a packet's `obfuscator` is wanted. Immutable, so any thread may use it; nothing
-    blocks.
+    It can be the `obfuscator` of packets. Immutable, so any thread may use it; nothing blocks.
 
     Args:
         shared_secret: the 32 bytes that this hop shares with the sender of the onion.
@@ -93,16 +92,16 @@ class SphinxErrorEncrypter:
 
 @frozen
 class DecryptedFailure:
-    """A failure, and which hop of the route it came from."""
+    """A failure, and the hop of the route that it came from."""
 
     failure: FailureMessage
-    """What went wrong there."""
+    """The failure of that hop."""
     hop_index: int
     """0 is the first hop after the sender."""
 
 
 class SphinxErrorDecrypter:
-    """What the sender of a payment does to a failure that reaches it.
+    """Decrypts failures for the sender of a payment.
 
     Immutable, so any thread may use it; nothing blocks.
 

@@ -1,4 +1,4 @@
-"""The promises: what mailboxes and outboxes do, and what they are told."""
+"""The promises of mailboxes and outboxes, and their configuration."""
 
 from .config import (
     FetchUpdate,

@@ -1,9 +1,11 @@
-"""What a mailbox is told: its channel, its switch, its clock."""
+"""The configuration of a mailbox: its channel, its callbacks, its clock."""
 
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -18,12 +20,13 @@ __all__ = [
     "MailBoxConfig",
     "Quit",
     "SwitchConfig",
+    "called_with",
     "require_short_chan_id",
 ]
 
 
 class Quit(Protocol):
-    """Whether a mailbox is being stopped, for callbacks that block (lnd: the `quit` channel)."""
+    """Tells callbacks that block whether to return: the mailbox stops (lnd: `quit`)."""
 
     def is_set(self) -> bool:
         """Whether `stop` was called."""
@@ -39,37 +42,50 @@ FetchUpdate = Callable[[ShortChannelID], ChannelUpdate]
 
 
 class ForwardPackets(Protocol):
-    """Hands packets to the switch."""
+    """Hands packets to the switch; called with one at a time."""
 
     def __call__(self, quit: Quit, /, *packets: HTLCPacket) -> None: ...  # noqa: A002
 
 
-def _called_with(*arguments: str) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    """Return a validator: what is set can be called with so many arguments, and is no coroutine.
+def called_with(*arguments: str) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    """Return a validator that refuses callbacks that can't be called so, and coroutine functions.
 
-    A mailbox that finds this out when it fails its first Add has nobody to tell.
+    Such an error must come at once. Later, it comes in a courier's thread and costs an HTLC.
     """
     call = ", ".join(arguments)
+    # Callbacks that were checked: plain functions, and the functions of bound methods. Checking
+    # takes up to 100 us, and all mailboxes of a node have the same callbacks.
+    right: tuple[weakref.WeakSet[FunctionType], ...] = (weakref.WeakSet(), weakref.WeakSet())
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        name = attribute.name
-        if not callable(value):
-            raise TypeError(f"{name} must be callable, got {value!r}")
-        called = (value, inspect.getattr_static(type(value), "__call__", None))
-        if any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in called):
-            raise TypeError(f"{name} must not be a coroutine function, got {value!r}")
-        try:
-            signature = inspect.signature(value)
-        except (TypeError, ValueError):
-            return  # some built-in ones have none
-        try:
-            signature.bind(*arguments)
-        except TypeError as error:
-            raise TypeError(
-                f"{name} is called as {name}({call}): {error}, got {value!r}"
-            ) from None
+        function = value.__func__ if isinstance(value, MethodType) else value
+        seen = right[function is value]
+        if not isinstance(function, FunctionType):
+            _check_call(attribute.name, call, arguments, value)
+        elif function not in seen:
+            _check_call(attribute.name, call, arguments, value)
+            seen.add(function)
 
     return check
+
+
+def _check_call(name: str, call: str, arguments: tuple[str, ...], value: object) -> None:
+    if not callable(value):
+        raise TypeError(f"{name} must be callable, got {value!r}")
+    called = (value, inspect.getattr_static(type(value), "__call__", None))
+    if any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in called):
+        raise TypeError(
+            f"{name} is called as {name}({call}), and nobody awaits what a coroutine function "
+            f"returns, got {value!r}"
+        )
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return  # some built-in callables have no signature
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(f"{name} is called as {name}({call}): {error}, got {value!r}") from None
 
 
 def _check_expiry(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -99,28 +115,29 @@ _Config = TypeVar("_Config", bound="MailBoxConfig")
 
 @attrs.frozen(kw_only=True)
 class SwitchConfig:
-    """What is the same for every mailbox of a switch; the fields of `MailBoxConfig` say more."""
+    """The fields that all mailboxes of a switch have in common; see `MailBoxConfig`."""
 
-    fetch_update: FetchUpdate = attrs.field(validator=_called_with("short_chan_id"))
-    forward_packets: ForwardPackets = attrs.field(validator=_called_with("quit", "packet"))
+    fetch_update: FetchUpdate = attrs.field(validator=called_with("short_chan_id"))
+    forward_packets: ForwardPackets = attrs.field(validator=called_with("quit", "packet"))
     clock: Clock = attrs.field(default=SystemClock(), validator=_check_clock)
     expiry: float = attrs.field(default=60.0, validator=_check_expiry)
 
 
 @attrs.frozen(kw_only=True)
 class MailBoxConfig(SwitchConfig):
-    """What a mailbox is told about its channel and its switch (lnd: `mailBoxConfig`).
+    """The configuration of a mailbox (lnd: `mailBoxConfig`).
 
     Attributes:
-        short_chan_id: of the channel, until `MailOrchestrator.bind_live_short_chan_id` gives
-            the mailbox another one.
+        short_chan_id: the channel's id at first. `MailOrchestrator.bind_live_short_chan_id`
+            gives the mailbox another one.
         fetch_update: called as `fetch_update(short_chan_id)` for each Add that is failed back.
             Returns the channel's latest update, or raises if there is none.
         forward_packets: called as `forward_packets(quit, packet)` with each Add that is failed
             back. May block; it should return when `quit` is set.
         clock: measures `expiry`. Mailboxes with equal clocks share a thread.
-        expiry: how long an Add may stay undelivered, in seconds; by default a minute.
-        chan_id: of the channel; None if nobody said. Two pending channels differ only in this.
+        expiry: seconds that an Add may stay undelivered; 60 by default.
+        chan_id: the channel's 32 bytes, by which the configs of two pending channels differ.
+            Orchestrators set it. `MemoryMailBox` does not need it.
 
     The callbacks are called outside every lock, by couriers and by the callers of `fail_add`, and
     may call any method of any mailbox.
@@ -138,11 +155,10 @@ class MailBoxConfig(SwitchConfig):
     def of_channel(
         cls: type[_Config], switch: SwitchConfig, chan_id: ChannelID, short_chan_id: ShortChannelID
     ) -> _Config:
-        """Return the config of one channel's mailbox; what `switch` has was checked before."""
-        require_short_chan_id(short_chan_id)
-        config = cls.__new__(cls)
-        for field in attrs.fields(SwitchConfig):
-            object.__setattr__(config, field.name, getattr(switch, field.name))
-        object.__setattr__(config, "short_chan_id", short_chan_id)
-        object.__setattr__(config, "chan_id", chan_id)
-        return config
+        """Return the configuration of one channel's mailbox.
+
+        Raises:
+            TypeError: `short_chan_id` is not a `ShortChannelID`.
+        """
+        common = {field.name: getattr(switch, field.name) for field in attrs.fields(SwitchConfig)}
+        return cls(short_chan_id=short_chan_id, chan_id=chan_id, **common)

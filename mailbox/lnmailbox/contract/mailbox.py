@@ -1,4 +1,4 @@
-"""What a mailbox promises, whichever way it keeps its mail: read this before an implementation."""
+"""The promises of every mailbox. Read this before an implementation."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _Self = TypeVar("_Self", bound="MailBox")
 
 @attrs.frozen(kw_only=True)
 class MailBoxStatistics:
-    """What a mailbox held at one moment, and what it has done since it was made."""
+    """The content of a mailbox at one moment, and totals since it was made."""
 
     messages: int
     """Wire messages that wait for a receiver."""
     replies_unacked: int
     """Settles and Fails that are not acked."""
     replies_undelivered: int
-    """Those of them that no receiver has had since the last reset."""
+    """Settles and Fails that wait for a receiver."""
     adds_unacked: int
     """Adds that are neither acked nor failed."""
     adds_undelivered: int
-    """Those of them that wait for a receiver."""
+    """Adds that wait for a receiver."""
     adds_overdue: int
-    """Those of them that have expired and are about to be failed back, or to be tried again."""
+    """Adds that have expired and wait to be failed, for the first time or again."""
     adds_failed: int
-    """Adds so far that were failed, by expiry or `fail_add`: each gave one fail packet."""
+    """Total of Adds that were failed, by expiry or `fail_add`: each gave one fail packet."""
     adds_expired: int
-    """Those of them that had expired."""
+    """Total of Adds that were failed because they had expired."""
     encrypt_errors: int
-    """How often an Add could not be failed because no failure could be encoded or encrypted."""
+    """How often an Add could not be failed: no failure could be encoded, or encrypted."""
     forward_errors: int
-    """How many fail packets `forward_packets` raised on."""
+    """How often `forward_packets` raised."""
 
 
 class MailBox(ABC):
@@ -56,16 +56,19 @@ class MailBox(ABC):
     the child. No method blocks, except receiving from an outbox, `stop`, and `fail_add`, which
     runs callbacks. As a context manager a mailbox is started, and stopped at the end.
 
-    Methods that take the key of a packet raise `TypeError` for what is no key and not found.
+    Methods that take keys raise `TypeError` if there is no packet with a key, and cannot be: if
+    it is the packet itself, for example, in place of its `in_key`.
     """
 
     @property
     @abstractmethod
     def short_chan_id(self) -> ShortChannelID:
-        """The channel's current id, for which its update is fetched. The orchestrator sets it.
+        """The channel's current id, with which `fetch_update` is called.
+
+        `MailOrchestrator.bind_live_short_chan_id` sets it.
 
         Raises:
-            TypeError: it is set to something that is not a `ShortChannelID`.
+            TypeError: the new value is not a `ShortChannelID`.
         """
 
     @short_chan_id.setter
@@ -82,9 +85,9 @@ class MailBox(ABC):
     def packet_outbox(self) -> Outbox[HTLCPacket]:
         """Delivers replies before Adds, each first in, first out; lnd's `PacketOutBox`.
 
-        Which one is next is decided at the moment a receiver takes it. The packet equals the one
-        that was added, and is known by the key it was added under. It stays in the mailbox until
-        it is acked or failed.
+        The next packet is chosen when a receiver takes it. It equals the one that was added, and
+        is known by the key it was added under, even if the link changes it. It stays in the
+        mailbox until it is acked or failed.
         """
 
     @abstractmethod
@@ -100,9 +103,9 @@ class MailBox(ABC):
     def add_packet(self, packet: HTLCPacket) -> None:
         """Append a packet to the replies or the Adds (lnd: `AddPacket`).
 
-        By the exact class of its `htlc`: `UpdateFulfillHTLC` and `UpdateFailHTLC` are replies,
-        `UpdateAddHTLC` is an Add. An Add expires `expiry` seconds from now if it is undelivered
-        then; `fail_add` says what that means. An Add and a reply may share a key.
+        The exact class of its `htlc` decides: `UpdateFulfillHTLC` and `UpdateFailHTLC` are
+        replies, `UpdateAddHTLC` is an Add. An Add expires `expiry` seconds from now if it is
+        undelivered then, and is failed as by `fail_add`. An Add and a reply may share a key.
 
         Raises:
             UnknownHTLCType: `htlc` is anything else, `UpdateFailMalformedHTLC` and None included.
@@ -112,11 +115,11 @@ class MailBox(ABC):
 
     @abstractmethod
     def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
-        """Append several packets in order, as `add_packet` does: all of them, or none.
+        """Append several packets in order, as `add_packet` does: all of them or none.
 
         Raises:
-            UnknownHTLCType, PacketAlreadyExists, MailBoxShuttingDown: as `add_packet` for any
-                of the packets; two among them with the same class and key are duplicates.
+            UnknownHTLCType, PacketAlreadyExists, MailBoxShuttingDown: if `add_packet` would, for
+                any of the packets. Two of them with the same class and key are duplicates.
         """
 
     @abstractmethod
@@ -142,18 +145,18 @@ class MailBox(ABC):
 
     @abstractmethod
     def ack_packets(self, keys: Iterable[CircuitKey]) -> int:
-        """Do as `ack_packet` does for each key in turn; return how many packets were removed."""
+        """Call `ack_packet` for each key in turn; return how many packets were removed."""
 
     @abstractmethod
     def nack_packet(self, key: CircuitKey) -> bool:
         """Give back the delivered reply with this key, else the delivered Add with this key.
 
         It becomes undelivered again, at its old place in the order of arrival. An Add keeps its
-        deadline, and expires at once if that has passed. lnd has no such method: there a packet
-        waits for the next reset.
+        deadline, and expires at once if that has passed. In lnd, which has no such method, a
+        packet waits for the next reset.
 
         Returns:
-            Whether there was one. Packets that are not delivered stay as they are.
+            Whether there was one. Packets that are not delivered do not count.
 
         Raises:
             MailBoxShuttingDown: the mailbox was stopped.
@@ -173,8 +176,8 @@ class MailBox(ABC):
         Couriers do the same with Adds that expire, in the order of the queue.
 
         Runs the callbacks in the calling thread, and blocks as long as they do. Works before
-        `start` and after `stop`. An interrupt finds the Add in the mailbox, or lets
-        `forward_packets` be called before it is raised.
+        `start` and after `stop`. If it is interrupted, the Add is still in the mailbox, or
+        `forward_packets` is called before the interrupt is raised.
 
         Returns:
             True if the Add was in the mailbox and a fail packet was handed to `forward_packets`.
@@ -194,8 +197,8 @@ class MailBox(ABC):
     def reset_packets(self) -> None:
         """Make every unacked packet undelivered again, in order of arrival (lnd: `ResetPackets`).
 
-        Complete on return. Each Add keeps its deadline: one that has passed it while it was with
-        the link expires now.
+        Complete on return. Each Add keeps its deadline. If that passed while the Add was with the
+        link, the Add expires now.
 
         Raises:
             MailBoxShuttingDown: the mailbox was stopped.
@@ -203,9 +206,9 @@ class MailBox(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to deliver and to expire (lnd: `Start`). Before that, items can be added.
+        """Begin to deliver and to expire (lnd: `Start`). Idempotent.
 
-        Idempotent.
+        Before it, items can be added, acked, failed and reset.
 
         Raises:
             MailBoxShuttingDown: the mailbox was stopped.
@@ -215,10 +218,10 @@ class MailBox(ABC):
     def stop(self) -> None:
         """Deliver and expire nothing more, and wake every receiver (lnd: `Stop`).
 
-        Sets `quit` and blocks, with no time limit, until the callback that a courier is in has
-        returned. May be called from a callback: it does not wait for its own courier, nor for one
-        that is in `stop` as well. Idempotent, and does not need `start`. Afterwards adding, resets
-        and receiving raise `MailBoxShuttingDown`; unacked packets are still there to be acked. At
+        Sets `quit`. If a courier is in a callback, blocks until that has returned, with no time
+        limit. A callback may call it: it does not wait for its own courier, nor for one that is
+        in `stop` as well. Idempotent, and does not need `start`. Afterwards adding, resets and
+        receiving raise `MailBoxShuttingDown`; unacked packets can still be acked and failed. At
         the interpreter's end, when the other threads are frozen, it does nothing.
         """
 
@@ -230,7 +233,7 @@ class MailBox(ABC):
 
     @abstractmethod
     def statistics(self) -> MailBoxStatistics:
-        """Return what the mailbox holds and has done; old the moment it is returned."""
+        """Return counts that may be out of date when they are returned."""
 
     def __enter__(self: _Self) -> _Self:
         self.start()

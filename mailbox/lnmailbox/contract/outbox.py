@@ -1,4 +1,4 @@
-"""What receivers may rely on, whichever way a mailbox keeps its mail."""
+"""The promises of every outbox to its receivers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ It must not raise, nor call a mailbox. Returns whether it is over, and to be rem
 
 
 class Hand(list[Any], Generic[T]):
-    """Items that are out of a mailbox and that nobody has received yet.
+    """Items that have left a mailbox and that no receiver has yet.
 
-    Whoever takes items has made the hand before: from the moment an item leaves the mailbox it
-    is found here. If the items can't be returned, they are put back.
+    It is made before the items are taken, so that an interrupt finds each item in the mailbox or
+    here. If the items can't be returned to the receiver, they are put back.
 
     Attributes:
-        outbox: where the items are from.
-        since: tells the outbox whether a reset came between.
+        outbox: the one that the items were taken from.
+        since: by this the outbox knows whether a reset came in between.
     """
 
     __slots__ = ("outbox", "since")
@@ -36,20 +36,20 @@ class Hand(list[Any], Generic[T]):
     since: int
 
     def put_back(self) -> None:
-        """Undo the taking of these items, which nobody received."""
+        """Give these items back to the mailbox."""
         if self:
             self.outbox._put_back([item for item in self if item is not None], self.since)
 
 
 class Outbox(ABC, Generic[T]):
-    """Where receivers take a mailbox's items, in the manner of `queue.Queue` (lnd: a channel).
+    """The side of a mailbox that delivers, in the manner of `queue.Queue` (lnd: a channel).
 
     An item is delivered when a receiver has it. A call that times out, is interrupted or is
     cancelled receives nothing, and the item is there for the next receiver. Each item goes to
     one receiver. Any number of threads and coroutines may receive at once.
 
-    Before the mailbox is started nothing is delivered, and receivers wait. Once it is stopped
-    they get `MailBoxShuttingDown`, whatever is left.
+    Until the mailbox is started, receivers wait. Once it is stopped, receiving raises
+    `MailBoxShuttingDown`, even if items are left.
     """
 
     __slots__ = ("__weakref__", "_last_turn")
@@ -62,8 +62,8 @@ class Outbox(ABC, Generic[T]):
 
         Args:
             block: whether to wait.
-            timeout: how long to wait, in seconds of real time, whatever the mailbox's clock;
-                None is for ever.
+            timeout: how long to wait, in seconds of real time even if the mailbox has another
+                clock; None is for ever.
 
         Raises:
             queue.Empty: there was no item to deliver, in time.
@@ -98,9 +98,9 @@ class Outbox(ABC, Generic[T]):
     async def async_get(self) -> T:
         """Do as `get`, in a coroutine of any running event loop.
 
-        A cancelled call consumes nothing. When several wait on one outbox, each item wakes them
-        all, and the first to have waited takes it. If there is an item, it is returned at once,
-        without a turn for the loop's other tasks, as by `asyncio.Queue`.
+        A cancelled call consumes nothing. If several wait on one outbox, each item wakes them
+        all, and the one that has waited longest takes it. If there is an item, it is returned at
+        once, without a turn for the loop's other tasks, as by `asyncio.Queue`.
 
         Raises:
             MailBoxShuttingDown: the mailbox is stopped, now or while waiting.
@@ -124,15 +124,15 @@ class Outbox(ABC, Generic[T]):
     def qsize(self) -> int:
         """Return how many items wait for a receiver, whether or not the mailbox runs.
 
-        Old the moment it is returned, as `queue.Queue.qsize`: a `get` may still block when it
-        was more than 0, and need not when it was 0. Adds past their deadline do not count.
+        As with `queue.Queue.qsize`, other threads may have changed it by then: after more than 0
+        a `get` may block, and after 0 it need not. Adds past their deadline do not count.
         """
 
     def empty(self) -> bool:
         """Whether `qsize() == 0`; with the same caveat."""
         return self.qsize() == 0
 
-    # What `select`, selectors and coroutines need of each kind of outbox. None blocks.
+    # For `select`, selectors and coroutines. None of these methods blocks.
 
     @abstractmethod
     def _look(self) -> bool | None:
@@ -142,26 +142,26 @@ class Outbox(ABC, Generic[T]):
     def _take_into(self, hand: Hand[T], size: int, turn: int = 0) -> bool:
         """Take items into `hand` until it has `size`, or there are no more.
 
-        Sets the hand's `outbox` and `since` before that. `turn` becomes `_last_turn` when
-        something is taken, unless that is more. Returns whether the mailbox is not stopped.
+        First sets the hand's `outbox` and `since`. If something is taken and `turn` is more than
+        `_last_turn`, it becomes `_last_turn`. Returns whether the mailbox is not stopped.
         """
 
     @abstractmethod
     def _put_back(self, items: list[T], since: int) -> None:
-        """Undo the taking of these items."""
+        """Undo the taking of these items, unless a reset came since."""
 
     @abstractmethod
     def _add_listener(self, listener: Listener) -> None:
-        """Have the listener called whenever an item may be about to become deliverable.
+        """Have the listener called each time when an item may be about to become deliverable.
 
-        Also when the mailbox is started or stopped.
+        It is called at the start and at the stop of the mailbox, too.
         """
 
     @abstractmethod
-    def _remove_listener(self, listener: Listener, wait: bool = True) -> None:
-        """Undo `_add_listener`, if it was called. A call that is under way may still arrive.
+    def _remove_listener(self, listener: Listener) -> None:
+        """Undo `_add_listener`, if it was called. The listener may be called once more.
 
-        With `wait=False` it may do nothing, and the listener is removed when it returns True.
+        Takes no lock: the garbage collector calls this for a coroutine, in any thread.
         """
 
 

@@ -1,1 +1,1 @@
-"""What is in a mailbox, without locks, threads or a clock."""
+"""The content of a mailbox. No locks, threads or clocks."""

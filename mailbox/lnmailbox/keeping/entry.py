@@ -1,4 +1,4 @@
-"""A packet on its shelf: where it is, and who has claimed it."""
+"""A packet on its shelf, the spots where it can be, and a claim on it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import enum
 
 from ..packet import CircuitKey, HTLCPacket
 
-__all__ = ["NEVER", "NOWHERE", "Claim", "Entry", "Place"]
+__all__ = ["NEVER", "NOWHERE", "WAITING", "Claim", "Entry", "Place", "Spot"]
 
 NEVER = 1 << 1024
 """Later than every deadline."""
-
-NOWHERE = object()
-"""Where a packet is before it is added and after it is gone."""
 
 
 class Place(enum.Enum):
@@ -23,6 +20,27 @@ class Place(enum.Enum):
     OVERDUE = "expired"
     STUCK = "expired, and waits for another attempt to fail it"
     CLAIMED = "being failed"
+
+
+class Spot:
+    """What `Entry.at` can be: a place, as it is until the next reset.
+
+    Attributes:
+        place: which one; None only for `NOWHERE`.
+        away: whether packets that are here are not WAITING. A reset makes it False.
+    """
+
+    __slots__ = ("away", "place")
+
+    def __init__(self, place: Place | None, away: bool = True) -> None:
+        self.place = place
+        self.away = away
+
+
+NOWHERE = Spot(None)
+"""Where a packet is before it is added and after it is gone."""
+
+WAITING = Spot(Place.WAITING, away=False)
 
 
 class Entry:
@@ -37,23 +55,22 @@ class Entry:
     key: CircuitKey  # the packet's own may change after delivery
     number: int  # its place in the order of arrival
     deadline: int  # ns on the mailbox's clock
-    # LINK: the shelf's round. OVERDUE, STUCK: that container of the round. CLAIMED: its claim.
-    # WAITING: None, or anything of an earlier round. `NOWHERE`: not yet added, or gone.
-    at: object
+    at: Spot
 
 
-class Claim:
+class Claim(Spot):
     """Somebody's right to fail an Add. Made before the Add is claimed, so that it is never lost.
 
     Attributes:
         entry: the Add; None until it is claimed.
+        home: where the Add was before.
         out: whether the Add has been taken out in order to be failed.
     """
 
     __slots__ = ("entry", "home", "out")
 
-    home: object  # `Entry.at` before
-
     def __init__(self) -> None:
+        super().__init__(Place.CLAIMED)
         self.entry: Entry | None = None
+        self.home = NOWHERE
         self.out = False

@@ -46,10 +46,10 @@ class MessageQueue:
             hand[-1] = waiting[0]
             del waiting[0]
 
-    def put_back(self, hand: list[Message], since: int) -> None:
+    def put_back(self, items: list[Message], since: int) -> None:
         """Undo the taking of these messages, unless `clear` came since that round."""
         if since == self.round:
-            self._waiting.extendleft(reversed(hand))
+            self._waiting.extendleft(reversed(items))
 
     def has_mail(self) -> bool:
         """Whether `take` would return a message."""

@@ -2,8 +2,8 @@
 
 `Entry.at` alone says where a packet is. Moving a packet is one assignment to it: what the new
 place needs is prepared before, and what the old place still holds is removed after, or passed
-over when it comes up. Between that assignment and those next to it nothing is called, so no
-interrupt comes there, and it finds the packet in one place.
+over when it comes up. Between that assignment and those next to it nothing is called, and no jump
+is made, because Python 3.10 lets interrupts come there too: each finds the packet in one place.
 """
 
 from __future__ import annotations
@@ -14,44 +14,68 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from ..packet import CircuitKey
-from .entry import NEVER, NOWHERE, Claim, Entry, Place
+from .entry import NEVER, NOWHERE, WAITING, Claim, Entry, Place, Spot
 
 __all__ = ["Places", "Round"]
+
+_ACK = Claim()  # what an ack has instead of a claim
 
 _number = attrgetter("number")
 
 
-class Round:
-    """What a reset replaces."""
+class Pile(Spot):
+    """A spot that knows the packets that are there, in the order of their coming."""
 
-    __slots__ = ("overdue", "retry_at", "stuck", "waiting")
+    __slots__ = ("entries",)
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.entries: OrderedDict[Entry, None] = OrderedDict()
+
+
+class Round(Spot):
+    """What a reset replaces: where packets are if they are neither claimed nor just added.
+
+    It is itself the spot of the packets that are at the LINK.
+
+    Attributes:
+        waiting: entries in order of arrival: all that are WAITING, and among them empty slots,
+            entries that are elsewhere by now.
+        slots: how many of the slots are of packets that are gone, at most.
+        stuck_count: how many packets are STUCK.
+        retry_at: when these become OVERDUE again.
+    """
+
+    __slots__ = ("overdue", "retry_at", "slots", "stuck", "stuck_count", "waiting")
 
     def __init__(self, waiting: Iterable[Entry] = ()) -> None:
-        # In order of arrival. Has everything that is WAITING, and among it empty slots: entries
-        # that have gone elsewhere.
+        super().__init__(Place.LINK)
         self.waiting = deque(waiting)
-        self.overdue: OrderedDict[Entry, None] = OrderedDict()
-        self.stuck: dict[Entry, None] = {}
-        self.retry_at = NEVER  # when what is stuck becomes overdue again
+        self.slots = 0
+        self.overdue = Pile(Place.OVERDUE)
+        self.stuck = Spot(Place.STUCK)
+        self.stuck_count = 0
+        self.retry_at = NEVER
 
 
 class Places:
     """The packets of a shelf, each in its place.
 
-    A reset begins a new round, in which everything is WAITING again. Acking a waiting packet
-    leaves an empty slot. When empty slots outnumber the packets, all are removed.
+    A reset begins a new round, in which everything is WAITING again. Removing a packet leaves an
+    empty slot if others wait before it. When there are more slots than packets, all are removed.
 
     Attributes:
         unacked: every packet by its key, in order of arrival.
         undelivered: how many of them are WAITING.
+        claimed: how many of them are CLAIMED.
     """
 
     __slots__ = (
         "_added",
-        "_claimed",
         "_in_order",
         "_latest",
         "_round",
+        "claimed",
         "unacked",
         "undelivered",
     )
@@ -59,60 +83,34 @@ class Places:
     def __init__(self) -> None:
         self.unacked: dict[CircuitKey, Entry] = {}
         self.undelivered = 0
+        self.claimed = 0
         self._round = Round()
-        self._claimed: dict[Entry, None] = {}  # these are CLAIMED, but for what has gone
         self._added = 0
         # Whether no deadline is before an earlier packet's. It is not once the clock went back.
         self._in_order = True
-        self._latest = 0  # the deadline added last
+        self._latest = 0  # the deadline added last; if in order, none is later
 
     @property
     def overdue(self) -> int:
         """How many packets are OVERDUE or STUCK."""
-        return len(self._round.overdue) + len(self._round.stuck)
+        return len(self._round.overdue.entries) + self._round.stuck_count
 
     @property
     def is_stuck(self) -> bool:
         """Whether packets are STUCK."""
-        return bool(self._round.stuck)
-
-    @property
-    def claimed(self) -> int:
-        """How many packets are CLAIMED."""
-        return len(self._claimed)
+        return self._round.stuck_count > 0
 
     def place(self, key: CircuitKey) -> Place | None:
         """Return where the packet with this key is; None if there is none."""
         entry = self.unacked.get(key)
         if entry is None:
             return None
-        at = entry.at
-        if type(at) is Claim:
-            return Place.CLAIMED
-        here = self._round
-        if at is here:
-            return Place.LINK
-        if at is here.overdue:
-            return Place.OVERDUE
-        return Place.STUCK if at is here.stuck else Place.WAITING
-
-    def _is_waiting(self, entry: Entry) -> bool:
-        at, here = entry.at, self._round
-        return not (
-            at is NOWHERE
-            or at is here
-            or at is here.overdue
-            or at is here.stuck
-            or type(at) is Claim
-        )
-
-    def _recount(self) -> None:
-        self.undelivered = sum(map(self._is_waiting, self.unacked.values()))
+        return entry.at.place if entry.at.away else Place.WAITING
 
     def _expire(self, entry: Entry) -> None:
         overdue = self._round.overdue
         undelivered = self.undelivered - 1
-        overdue[entry] = None
+        overdue.entries[entry] = None
         entry.at = overdue
         self.undelivered = undelivered
 
@@ -124,70 +122,93 @@ class Places:
             place = bisect_left(waiting, entry.number, key=_number)
             if place == len(waiting) or waiting[place] is not entry:
                 waiting.insert(place, entry)
+        claimed = self.claimed - (type(entry.at) is Claim)
         undelivered = self.undelivered + 1
-        entry.at = None
+        entry.at = WAITING
         self.undelivered = undelivered
+        self.claimed = claimed
 
     def _claim(self, claim: Claim, entry: Entry) -> bool:
         here = self._round
         at = entry.at
-        undelivered = self.undelivered - self._is_waiting(entry)
-        self._claimed[entry] = None
+        undelivered = self.undelivered - (not at.away)
+        stuck_count = here.stuck_count - (at is here.stuck)
+        if at is here.overdue:
+            del here.overdue.entries[entry]
         claim.entry = entry
         claim.home = at
         entry.at = claim
         self.undelivered = undelivered
-        if at is here.overdue or at is here.stuck:
-            del at[entry]
+        self.claimed += 1
+        here.stuck_count = stuck_count
         return True
 
-    def _remove(self, entry: Entry, at: object) -> None:
+    def _remove(self, entry: Entry, claim: Claim = _ACK) -> None:
         here = self._round
-        undelivered = self.undelivered - self._is_waiting(entry)
+        if here.slots >= len(self.unacked):
+            self._sweep()
+        at = entry.at
+        undelivered = self.undelivered - (not at.away)
+        claimed = self.claimed - (type(at) is Claim)
+        stuck_count = here.stuck_count - (at is here.stuck)
+        if at is here.overdue:
+            del here.overdue.entries[entry]
+        claim.out = True
         entry.at = NOWHERE
         del self.unacked[entry.key]
         entry.packet = None
         self.undelivered = undelivered
-        if type(at) is Claim:
-            del self._claimed[entry]
-        elif at is here.overdue or at is here.stuck:
-            del at[entry]
-        self._sweep()
+        self.claimed = claimed
+        here.stuck_count = stuck_count
+        here.slots += 1
+        waiting = here.waiting
+        if waiting and waiting[0] is entry:
+            del waiting[0]
+            here.slots -= 1
 
     def _first(self) -> Entry | None:
-        """Return the first that is WAITING. What has gone elsewhere is removed before it."""
+        """Return the first that is WAITING; None if there is none. Removes slots before it."""
         waiting = self._round.waiting
         while waiting:
-            if self._is_waiting(waiting[0]):
-                return waiting[0]
+            entry = waiting[0]
+            if not entry.at.away:
+                return entry
             del waiting[0]
         return None
 
     def _sweep(self) -> None:
-        waiting = self._round.waiting
-        if len(waiting) - self.undelivered > len(self.unacked):
-            left = [entry for entry in waiting if entry.at is not NOWHERE]
-            self._round.waiting = deque(filter(self._is_waiting, left))
+        here = self._round
+        here.waiting = deque([entry for entry in here.waiting if not entry.at.away])
+        here.slots = 0
 
     def _check(self) -> None:
         """Assert every invariant; for tests."""
         here = self._round
-        waiting = [entry for entry in here.waiting if self._is_waiting(entry)]
-        assert len(waiting) == self.undelivered
-        assert len(here.waiting) - len(waiting) <= len(self.unacked)
-        numbers = [entry.number for entry in here.waiting]
-        assert numbers == sorted(set(numbers))
         entries = list(self.unacked.values())
-        assert waiting == [entry for entry in entries if self._is_waiting(entry)]
-        numbers = [entry.number for entry in entries]
-        assert numbers == sorted(set(numbers))
         assert all(entry.key == key for key, entry in self.unacked.items())
-        assert all(entry.packet and entry.at is not NOWHERE for entry in entries)
-        for place, container in [
-            (Place.OVERDUE, here.overdue),
-            (Place.STUCK, here.stuck),
-            (Place.CLAIMED, self._claimed),
-        ]:
-            assert set(container) == {e for e in entries if self.place(e.key) is place}
-        deadlines = [entry.deadline for entry in entries]
-        assert not self._in_order or deadlines == sorted(deadlines)
+        assert all(entry.packet is not None for entry in entries)
+        for ordered in (entries, here.waiting):
+            numbers = [entry.number for entry in ordered]
+            assert numbers == sorted(set(numbers))
+        waiting = [entry for entry in entries if not entry.at.away]
+        assert waiting == [entry for entry in here.waiting if not entry.at.away]
+        assert self.undelivered == len(waiting)
+        gone = [entry for entry in here.waiting if entry.at is NOWHERE]
+        assert len(gone) <= len(entries) + 1
+        overdue = {entry for entry in entries if entry.at is here.overdue}
+        assert overdue == here.overdue.entries.keys()
+        stuck = [entry for entry in entries if entry.at is here.stuck]
+        assert here.stuck_count == len(stuck)
+        claimed = [entry for entry in entries if type(entry.at) is Claim]
+        assert self.claimed == len(claimed)
+        for entry in claimed:
+            claim = entry.at
+            assert isinstance(claim, Claim)
+            assert claim.entry is entry
+            assert not claim.out
+        at_link = [entry for entry in entries if entry.at is here]
+        assert len(entries) == sum(map(len, (waiting, at_link, overdue, stuck, claimed)))
+        if self._in_order:
+            deadlines = [entry.deadline for entry in entries]
+            assert deadlines == sorted(deadlines)
+            assert all(deadline <= self._latest for deadline in deadlines)

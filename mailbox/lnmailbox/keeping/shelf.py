@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..contract import Hand
 from ..errors import PacketAlreadyExists
 from ..packet import CircuitKey, HTLCPacket
-from .entry import NEVER, NOWHERE, Claim, Entry
+from .entry import NEVER, NOWHERE, WAITING, Claim, Entry
 from .places import Places, Round
 
 __all__ = ["Shelf"]
@@ -47,7 +47,7 @@ class Shelf(Places):
         undelivered = self.undelivered + 1
         self._round.waiting.append(entry)
         self.unacked[key] = entry
-        entry.at = None
+        entry.at = WAITING
         self.undelivered = undelivered
 
     def admit_all(
@@ -66,7 +66,7 @@ class Shelf(Places):
             entry.key = key
             entry.number = number
             entry.deadline = deadline
-            entry.at = None
+            entry.at = WAITING
         if len(entries) < len(packets) or not self.unacked.keys().isdisjoint(entries):
             keys = Counter([packet.in_key for packet in packets])
             key = next(key for key in keys if keys[key] > 1 or key in self.unacked)
@@ -74,7 +74,10 @@ class Shelf(Places):
         return entries
 
     def publish_all(self, entries: dict[CircuitKey, Entry]) -> None:
-        """Append what `admit_all` returned just before. `withdraw` must follow if this raises."""
+        """Append what `admit_all` has returned; nothing was added since then.
+
+        `withdraw` must follow if this raises.
+        """
         new = list(entries.values())
         if not new:
             return
@@ -93,7 +96,8 @@ class Shelf(Places):
         for key, entry in entries.items():
             entry.at = NOWHERE
             self.unacked.pop(key, None)
-        self._recount()
+        self.undelivered = sum(not entry.at.away for entry in self.unacked.values())
+        self._sweep()
 
     # Delivering
 
@@ -106,10 +110,7 @@ class Shelf(Places):
         waiting = here.waiting
         while waiting:
             entry = waiting[0]
-            at = entry.at
-            if at is not None and (
-                at is here or (type(at) is not Round and not self._is_waiting(entry))
-            ):
+            if entry.at.away:
                 del waiting[0]
             elif entry.deadline <= now:
                 break
@@ -132,12 +133,11 @@ class Shelf(Places):
         missing = size - len(hand)
         taken = 0
         try:
-            while waiting and taken < missing:
+            while True:  # with a condition, Python 3.13 would let interrupts pass the `finally`
+                if not waiting or taken >= missing:
+                    break
                 entry = waiting[0]
-                at = entry.at
-                if at is not None and (
-                    at is here or (type(at) is not Round and not self._is_waiting(entry))
-                ):
+                if entry.at.away:
                     del waiting[0]
                 elif entry.deadline <= now:
                     break
@@ -146,30 +146,21 @@ class Shelf(Places):
                     entry.at = here
                     del waiting[0]
                     taken += 1
+        finally:
             self.undelivered -= taken
-        except BaseException:
-            self._recount()
-            raise
 
     def ack(self, key: CircuitKey) -> bool:
         """Remove a packet wherever it is, in O(1); False if there is none with this key."""
         entry = self.unacked.get(key)
         if entry is None:
             return False
-        at = entry.at
-        if at is self._round:
+        here = self._round
+        if entry.at is here and (not here.slots or here.slots < len(self.unacked)):
             entry.at = NOWHERE
-            del self.unacked[key]
+            del self.unacked[entry.key]
             entry.packet = None
-        elif at is None or type(at) is Round:
-            undelivered = self.undelivered - 1
-            entry.at = NOWHERE
-            del self.unacked[key]
-            entry.packet = None
-            self.undelivered = undelivered
-            self._sweep()
         else:
-            self._remove(entry, at)
+            self._remove(entry)
         return True
 
     def ack_all(self, keys: Iterable[CircuitKey]) -> int:
@@ -178,13 +169,16 @@ class Shelf(Places):
         here = self._round
         for key in keys:
             entry = self.unacked.get(key)
-            if entry is not None:
-                if entry.at is here:  # the way of almost all, without a call
-                    entry.at = NOWHERE
-                    del self.unacked[key]
-                    entry.packet = None
-                else:
-                    self.ack(key)
+            if entry is None:
+                continue
+            if entry.at is here:  # the way of almost all, without a call
+                entry.at = NOWHERE
+                del self.unacked[entry.key]
+                entry.packet = None
+            else:
+                self._remove(entry)
+        if here.slots > len(self.unacked):
+            self._sweep()
         return before - len(self.unacked)
 
     def nack(self, key: CircuitKey) -> bool:
@@ -198,23 +192,46 @@ class Shelf(Places):
         self._back(entry)
         return True
 
-    def put_back(self, packet: HTLCPacket) -> None:
-        """Do as `nack` for a packet that was taken and nobody received."""
-        entry = self.unacked.get(packet.in_key)
-        if entry is None or entry.packet is not packet:
-            # The link changed the packet, at an earlier delivery.
-            entry = next((e for e in self.unacked.values() if e.packet is packet), None)
-        if entry is not None and entry.at is self._round:
-            self._back(entry)
+    def put_back(self, packets: Iterable[HTLCPacket]) -> list[HTLCPacket]:
+        """Do as `nack` for packets that were taken and nobody received.
 
-    def reset(self) -> None:
-        """Make everything WAITING, in order of arrival, but for what is claimed. Or nothing."""
-        old, new = self._round, Round(self.unacked.values())
-        count = len(self.unacked) - len(self._claimed)
-        self._round = new
-        self.undelivered = count
-        for container in (old.waiting, old.overdue, old.stuck):
-            container.clear()  # some entries' `at` is still one of them
+        Returns those that are not at the LINK under their keys: they are of another shelf, gone,
+        or WAITING already, or the link changed their keys, at an earlier delivery.
+        """
+        left = []
+        for packet in packets:
+            entry = self.unacked.get(packet.in_key)
+            if entry is not None and entry.packet is packet and entry.at is self._round:
+                self._back(entry)
+            else:
+                left.append(packet)
+        return left
+
+    def put_back_changed(self, packets: Iterable[HTLCPacket]) -> None:
+        """Do as `put_back` for packets whose keys were changed, by a look at every packet."""
+        wanted = set(map(id, packets))
+        for entry in self.unacked.values():
+            if id(entry.packet) in wanted and entry.at is self._round:
+                self._back(entry)
+
+    def reset(self, other: Places | None = None) -> None:
+        """Make everything WAITING, in order of arrival, but for what is claimed.
+
+        On this shelf and on the other, if there is one: on both, or on none.
+        """
+        other = other or Places()
+        old, old_other = self._round, other._round
+        new, new_other = Round(self.unacked.values()), Round(other.unacked.values())
+        undelivered = len(self.unacked) - self.claimed
+        undelivered_there = len(other.unacked) - other.claimed
+        # Nothing is called until all of it is done.
+        self._round, other._round = new, new_other
+        self.undelivered, other.undelivered = undelivered, undelivered_there
+        old.away = old.overdue.away = old.stuck.away = False
+        old_other.away = old_other.overdue.away = old_other.stuck.away = False
+        for past in (old, old_other):  # which entries still refer to
+            past.waiting.clear()
+            past.overdue.entries.clear()
 
     # Expiring and failing
 
@@ -224,23 +241,25 @@ class Shelf(Places):
         Returns whether something is overdue.
         """
         here = self._round
-        if here.stuck and here.retry_at <= now:
-            for entry in list(here.stuck):
-                here.overdue[entry] = None
-                entry.at = here.overdue
-                del here.stuck[entry]
+        overdue = here.overdue
+        if here.stuck_count and here.retry_at <= now:
+            for entry in self.unacked.values():
+                if entry.at is here.stuck:
+                    overdue.entries[entry] = None
+                    entry.at = overdue
+                    here.stuck_count -= 1
         if self._in_order:
             while (first := self._first()) is not None and first.deadline <= now:
                 self._expire(first)
         else:
-            for entry in list(here.waiting):
-                if entry.deadline <= now and self._is_waiting(entry):
+            for entry in here.waiting:
+                if entry.deadline <= now and not entry.at.away:
                     self._expire(entry)
-            self._sweep()
             deadlines = [entry.deadline for entry in self.unacked.values()]
-            self._in_order = deadlines == sorted(deadlines)
-            self._latest = max(deadlines, default=now)
-        return bool(here.overdue)
+            in_order = deadlines == sorted(deadlines)
+            latest = max(deadlines, default=now)
+            self._in_order, self._latest = in_order, latest
+        return bool(overdue.entries)
 
     def first_deadline(self) -> int:
         """Return the deadline of the packet that `take` comes to next; `NEVER` if none."""
@@ -253,15 +272,14 @@ class Shelf(Places):
         if self._in_order:
             deadline = self.first_deadline()
         else:
-            waiting = filter(self._is_waiting, here.waiting)
-            deadline = min((entry.deadline for entry in waiting), default=NEVER)
-        return min(deadline, here.retry_at) if here.stuck else deadline
+            deadlines = [entry.deadline for entry in here.waiting if not entry.at.away]
+            deadline = min(deadlines, default=NEVER)
+        return min(deadline, here.retry_at) if here.stuck_count else deadline
 
     def earliest_deadline(self) -> int:
         """Return the earliest deadline of all that is unacked; `NEVER` if there is none."""
-        if self._in_order:
-            return next((entry.deadline for entry in self.unacked.values()), NEVER)
-        return min((entry.deadline for entry in self.unacked.values()), default=NEVER)
+        deadlines = (entry.deadline for entry in self.unacked.values())
+        return next(deadlines, NEVER) if self._in_order else min(deadlines, default=NEVER)
 
     def claim(self, claim: Claim, key: CircuitKey) -> bool:
         """Put a packet out of everybody's reach, in order to fail it; False if there is none.
@@ -274,7 +292,7 @@ class Shelf(Places):
 
     def claim_overdue(self, claim: Claim) -> bool:
         """Claim the first packet that is overdue; False if there is none."""
-        overdue = self._round.overdue
+        overdue = self._round.overdue.entries
         return bool(overdue) and self._claim(claim, next(iter(overdue)))
 
     def take_out(self, claim: Claim) -> bool:
@@ -282,31 +300,26 @@ class Shelf(Places):
         entry = claim.entry
         if entry is None or entry.at is not claim:
             return False
-        claim.out = True
-        entry.at = NOWHERE
-        del self.unacked[entry.key], self._claimed[entry]
-        entry.packet = None
-        self._sweep()
+        self._remove(entry, claim)
         return True
 
-    def give_up(self, claim: Claim, retry_at: int) -> Entry | None:
+    def give_up(self, claim: Claim, retry_at: int) -> None:
         """Put a claimed packet back to where it was; one that is overdue becomes STUCK.
 
-        What is stuck is tried again together, at the first one's `retry_at`. None, and nothing
-        changes, if the claim is over.
+        What is stuck is tried again together, at the first one's `retry_at`. Nothing changes if
+        the claim is over.
         """
-        entry = claim.entry
+        entry, home, here = claim.entry, claim.home, self._round
         if entry is None or entry.at is not claim:
-            return None
-        here = self._round
-        if claim.home is here:
-            entry.at = here
-        elif claim.home is here.overdue or claim.home is here.stuck:
-            if not here.stuck:
-                here.retry_at = retry_at
-            here.stuck[entry] = None
-            entry.at = here.stuck
-        else:
+            return
+        if not home.away:  # it was WAITING, or there was a reset
             self._back(entry)
-        del self._claimed[entry]
-        return entry
+        elif home is here:
+            entry.at = here
+            self.claimed -= 1
+        else:
+            if not here.stuck_count:
+                here.retry_at = retry_at
+            entry.at = here.stuck
+            here.stuck_count += 1
+            self.claimed -= 1

@@ -53,8 +53,8 @@ class Store(Source[HTLCPacket], Protocol):
     replies: Shelf
     adds: Shelf
 
-    #: Called when an Add may be due that its mailbox's alarm does not know of.
-    look_again: Callable[[], object]
+    #: Called without arguments when an Add may be due that the alarm does not know of.
+    look_again: Callable[..., object]
 
     def reset(self) -> None:
         """Make every packet undelivered."""
@@ -72,14 +72,18 @@ class MemoryStore:
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
-        self.look_again: Callable[[], object] = _nobody
+        self.look_again: Callable[..., object] = _nobody
         self.messages = MessageQueue()
         self.replies = Shelf()
         self.adds = Shelf()
         self.round = 0
 
     def __len__(self) -> int:
-        return self.replies.undelivered + self._adds_in_time()
+        if self.adds.undelivered:
+            now = self._now_ns()
+            if self.adds.next_deadline() <= now:
+                self._expire(now)
+        return self.replies.undelivered + self.adds.undelivered
 
     def take(self) -> HTLCPacket | None:
         if self.replies.undelivered:
@@ -89,37 +93,51 @@ class MemoryStore:
             return None
         now = self._now_ns()
         packet = adds.take(now)
-        if packet is None and self._adds_in_time():
+        if packet is None:
+            self._expire(now)
             packet = adds.take(now)
         return packet
 
     def take_into(self, hand: Hand[HTLCPacket], size: int) -> None:
+        adds = self.adds
         self.replies.take_into(hand, size, 0)
-        if len(hand) < size and self._adds_in_time():
-            self.adds.take_into(hand, size, self._now_ns())
+        if adds.undelivered and len(hand) < size:
+            now = self._now_ns()
+            adds.take_into(hand, size, now)
+            if adds.undelivered and len(hand) < size:
+                self._expire(now)
+                adds.take_into(hand, size, now)
 
     def put_back(self, items: list[HTLCPacket], since: int) -> None:
         if since == self.round:
             self.look_again()
-            for packet in items:
-                self.replies.put_back(packet)
-                self.adds.put_back(packet)
+            # From the last to the first, so that each goes to the front.
+            left = self.adds.put_back(self.replies.put_back(reversed(items)))
+            if left:
+                self.replies.put_back_changed(left)
+                self.adds.put_back_changed(left)
 
     def has_mail(self) -> bool:
-        return bool(self.replies.undelivered or self._adds_in_time())
+        if self.replies.undelivered:
+            return True
+        if self.adds.undelivered:
+            now = self._now_ns()
+            if self.adds.first_deadline() <= now:
+                self._expire(now)
+        return self.adds.undelivered > 0
 
     def reset(self) -> None:
-        self.round += 1
-        self.replies.reset()
-        self.adds.reset()
+        before = self.adds._round
+        try:
+            self.replies.reset(self.adds)
+        finally:
+            if self.adds._round is not before:  # it is done, though it may have raised
+                self.round += 1
 
-    def _adds_in_time(self) -> int:
-        """Make overdue what is due; return how many Adds are undelivered then."""
-        adds = self.adds
-        if adds.undelivered and adds.first_deadline() <= self._now_ns():
-            self.look_again()
-            adds.expire(self._now_ns())
-        return adds.undelivered
+    def _expire(self, now: int) -> None:
+        """Make overdue what is due, and is in the way of what is not."""
+        self.look_again()
+        self.adds.expire(now)
 
 
 def _nobody() -> None:

@@ -213,7 +213,7 @@ _prefixed = Prefixed()
 
 @attrs.frozen
 class _UpdateCodec:
-    """A `u16` length and the update; length zero where there is none."""
+    """A `u16` length and the update; length zero if there is none."""
 
     typed: bool
 

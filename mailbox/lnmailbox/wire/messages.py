@@ -173,7 +173,7 @@ class UpdateFailHTLC(WireMessage):
         chan_id: the channel.
         id: the HTLC's number.
         reason: the failure under the onion encryption of every hop so far (BOLT 4), usually
-            292 bytes; or the 260 clear bytes of `encode_failure` where the sender is this node.
+            292 bytes; or the 260 clear bytes of `encode_failure` if the sender is this node.
         extra_data: the TLV stream after the fields, raw.
 
     Raises:
