@@ -1,7 +1,7 @@
-"""One thread per clock that rings whoever asked to be rung, instead of one thread per mailbox.
+"""One thread per clock that rings at deadlines, instead of one thread per mailbox.
 
 A `Watch` is the thread and the heap of deadlines of one clock, an `Alarm` one mailbox's place
-in it. The thread runs while any alarm is set. It keeps nobody alive who owns an alarm.
+in it. The thread runs while any alarm is set. It does not keep the owners of alarms alive.
 """
 
 from __future__ import annotations
@@ -13,24 +13,28 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from functools import partial
 from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import Any, ClassVar, cast
 
 from ..bell import Timeout
 from ..clock import Clock
-from .courier import Couriers, start_thread
+from .complaints import Complaints
+from .courier import Couriers
+from .workers import NO_THREAD, persist, report_no_thread
 
 __all__ = ["RETRY_NS", "Alarm", "Watch"]
 
 RETRY_NS = 1_000_000_000
 """Minimum delay before a retry."""
 
-_FORGET_PATIENCE = 0.1  # seconds; if it can be had at all, the lock takes microseconds
+_PATIENCE = 0.1  # seconds; what is waited for takes microseconds if it comes at all
+
+_FEW = 8  # void entries that are not worth the work
 
 _AT_ONCE = -(1 << 1024)  # has passed on every clock
 
-_logger = logging.getLogger(__name__)
+_complaints = Complaints(logging.getLogger(__name__))
 
 
 class Alarm:
@@ -40,11 +44,11 @@ class Alarm:
     is called again a second later.
     """
 
-    __slots__ = ("_deadline", "_ring", "_watch")
+    __slots__ = ("__weakref__", "_deadline", "_ring", "_watch")
 
     def __init__(self, watch: Watch, ring: Callable[[], None]) -> None:
         self._watch = watch
-        self._ring = weakref.WeakMethod(ring, self._owner_is_gone)
+        self._ring = weakref.WeakMethod(ring, partial(Watch._forget, weakref.ref(self)))
         self._deadline: int | None = None
 
     def set(self, deadline_ns: int) -> bool:
@@ -66,9 +70,6 @@ class Alarm:
         """
         self._watch._cancel(self)
 
-    def _owner_is_gone(self, _: object) -> None:
-        self._watch._forget(self)
-
 
 class Watch:
     """The alarms of one clock. `of` finds it: equal clocks share one.
@@ -77,29 +78,28 @@ class Watch:
         couriers: the threads that carry back what has expired on this clock.
     """
 
-    _lock_of_all = threading.Lock()
+    # Reentrant, as is `_lock`: garbage collection, or a signal, may call anything in a thread
+    # that holds them.
+    _lock_of_all: ClassVar[Any] = threading.RLock()
     _all: ClassVar[weakref.WeakValueDictionary[Hashable, Watch]] = weakref.WeakValueDictionary()
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.couriers = Couriers()
         # Set alarms, by deadline. An entry is void if its deadline is no longer its alarm's. The
-        # number breaks ties.
+        # number, of which `_latest` is the last one, breaks ties.
         self._heap: list[tuple[int, int, Alarm]] = []
-        self._numbers = count()
+        self._latest = 0
         self._set_alarms = 0
         self._begin()
 
     def _begin(self) -> None:
-        # Garbage collection may call `_forget`, or a finalizer that stops a mailbox, in a thread
-        # that holds it.
         self._lock: Any = threading.RLock()  # Any for `_is_owned`, which type checkers don't know
         # Waited on by the thread: until the first deadline, or the notice that there is an
         # earlier one (`_set`) or none any more (`_unset_locked`).
         self._changed = threading.Condition(self._lock)
-        self._thread: threading.Thread | None = None  # serves the alarms
-        self._dismissed: threading.Thread | None = None  # the last one that is to end
-        self._ringing = False  # whether the thread is calling an alarm's owner
+        self._thread: _Watcher | None = None  # serves the alarms
+        self._dismissed: list[_Watcher] = []  # those that are to end, and may be in a ring
 
     @classmethod
     def of(cls, clock: Clock) -> Watch:
@@ -128,121 +128,160 @@ class Watch:
             self.couriers.wait_until_idle(timeout)
         return False
 
+    def _is_busy_locked(self) -> bool:
+        now = self._clock.now_ns()
+        is_due = any(entry[0] <= now and _is_valid(entry) for entry in self._heap)
+        return is_due or any(t is not None and t.due for t in [self._thread, *self._dismissed])
+
     def _set(self, alarm: Alarm, deadline_ns: int) -> bool:
         with self._lock:
             if alarm._deadline is None or deadline_ns < alarm._deadline:
                 self._changed.notify_all()
-                entry = (deadline_ns, next(self._numbers), alarm)
-                heappush(self._heap, entry)  # void until the next lines
+                self._latest += 1
+                heappush(self._heap, (deadline_ns, self._latest, alarm))  # void until set
+                # From here on no calls: after one, somebody may have come in.
                 if alarm._deadline is None:
                     self._set_alarms += 1
-                alarm._deadline = deadline_ns
-                self._drop_void_locked()
-            return self._has_thread_locked()
+                if alarm._deadline is None or deadline_ns < alarm._deadline:
+                    alarm._deadline = deadline_ns
+        return self._has_thread()
+
+    def _has_thread(self) -> bool:
+        """Start the thread, if there is none; return False if none can be had."""
+        try:
+            with self._lock:
+                if self._thread is not None and not self._thread.is_alive():
+                    # It died before it began. Or it lives: until Python 3.12, `is_alive` is wrong
+                    # from then on if it was interrupted.
+                    self._dismiss_locked()
+                if self._thread is None:
+                    thread = _Watcher(self)
+                    thread.start()
+                    self._thread = thread
+        except NO_THREAD:
+            report_no_thread("a watch")
+            return False
+        return True
 
     def _cancel(self, alarm: Alarm) -> None:
         with self._lock:
             self._unset_locked(alarm)
-            ending = self._dismissed
-        # Don't wait for a thread that waits for this one, or is frozen at the interpreter's end.
-        if (
-            ending is not None
-            and ending is not threading.current_thread()
-            and not self._lock._is_owned()
-            and not sys.is_finalizing()
-        ):
-            ending.join()
+            ending = [] if self._thread else self._dismissed
+        # Don't wait for threads that wait for this one, or are frozen at the interpreter's end.
+        is_watcher = isinstance(threading.current_thread(), _Watcher)
+        if not is_watcher and not self._lock._is_owned() and not sys.is_finalizing():
+            for thread in ending:
+                while thread.is_alive() and thread is not self._thread:
+                    thread.join(_PATIENCE)
 
-    def _forget(self, alarm: Alarm) -> None:
+    @staticmethod
+    def _forget(gone: weakref.ref[Alarm], _: object) -> None:
+        """Cancel the alarm, whose owner is gone."""
+        alarm = gone()
+        assert alarm is not None  # its owner has it
+        watch = alarm._watch
+        if watch._lock._is_owned():
+            watch._unset_locked(alarm)
+            return
         # Garbage collection calls this anywhere, perhaps in a thread that the lock's holder
         # waits for. Then the alarm stays, and will ring for nobody.
-        if self._lock.acquire(timeout=_FORGET_PATIENCE):
+        try:
+            if watch._lock.acquire(timeout=_PATIENCE):
+                watch._unset_locked(alarm)
+        finally:
             try:
-                self._unset_locked(alarm)
-            finally:
-                self._lock.release()
+                watch._lock.release()  # no call before it: each can be interrupted
+            except RuntimeError:  # it is not held
+                pass
 
     def _unset_locked(self, alarm: Alarm) -> None:
-        self._changed.notify_all()
         if alarm._deadline is not None:
             alarm._deadline = None
             self._set_alarms -= 1
-            self._drop_void_locked()
         if not self._set_alarms:
             self._dismiss_locked()
+        elif self._is_mostly_void_locked():
+            self._changed.notify_all()
 
     def _dismiss_locked(self) -> None:
         if self._thread is not None:
-            self._dismissed, self._thread = self._thread, None
+            self._dismissed = [t for t in self._dismissed if t.is_alive()] + [self._thread]
+            self._changed.notify_all()
+            self._thread = None
+
+    def _is_mostly_void_locked(self) -> bool:
+        return len(self._heap) > 2 * self._set_alarms + _FEW
 
     def _drop_void_locked(self) -> None:
-        if len(self._heap) > 2 * self._set_alarms:
-            self._heap = [entry for entry in self._heap if _is_valid(entry)]
-            heapify(self._heap)
+        latest = self._latest
+        heap = [entry for entry in self._heap if _is_valid(entry)]
+        heapify(heap)
+        if self._latest == latest:
+            self._heap = heap
 
-    def _is_busy_locked(self) -> bool:
-        now = self._clock.now_ns()
-        return self._ringing or any(e[0] <= now and _is_valid(e) for e in self._heap)
-
-    def _has_thread_locked(self) -> bool:
-        if self._thread is None:
-            name = f"lnmailbox-courier-watch-{type(self._clock).__name__}"
-            self._thread = start_thread(threading.Thread, target=self._run, name=name)
-        return self._thread is not None
-
-    def _run(self) -> None:
-        me = threading.current_thread()
+    def _wait_for_due(self, me: _Watcher) -> Alarm | None:
+        """Block until an alarm is due, unset it, make it `me.due`; None if `me` is to end."""
         with self._lock:
-            if self._thread is None:
-                self._thread = me  # whoever started it was interrupted
-        try:
-            while due := self._wait_for_due(me):
-                for alarm in due:
-                    self._ring(alarm)
-        finally:
-            # Only a clock that raised gets here with the thread in service: the next `_set`
-            # starts another one.
-            with self._lock:
-                self._ringing = False
-                if self._thread is me:
-                    self._dismiss_locked()
-
-    def _wait_for_due(self, me: threading.Thread) -> list[Alarm]:
-        """Block until alarms are due, and return them, unset; none when the thread is to end."""
-        with self._lock:
-            self._ringing = False
             self._changed.notify_all()
-            while self._thread is me:
+            while True:
+                if self._thread is None and self._set_alarms:
+                    self._thread = me  # its start was interrupted, or it found no successor
+                if self._thread is not me:
+                    break
+                if self._is_mostly_void_locked():
+                    self._drop_void_locked()
                 now = self._clock.now_ns()
-                due = []
-                # No calls between looking and taking: after one, `_forget` may have come in.
-                while heap := self._heap:
-                    deadline, _, alarm = heap[0]
-                    if deadline > now and alarm._deadline == deadline:
-                        break
-                    heappop(heap)
-                    if alarm._deadline == deadline:
-                        alarm._deadline = None
-                        self._set_alarms -= 1
-                        due.append(alarm)
-                if due:
-                    self._ringing = True
-                    return due
-                if self._heap:
-                    self._clock.wait(self._changed, self._heap[0][0])
-                else:
+                heap = self._heap
+                if not heap:
                     self._dismiss_locked()
-        return []
+                    break
+                # No calls between looking and taking: after one, somebody may have come in.
+                deadline, _, alarm = heap[0]
+                if alarm._deadline != deadline:
+                    heappop(heap)
+                elif deadline <= now:
+                    alarm._deadline = None
+                    self._set_alarms -= 1
+                    me.due = alarm
+                    return alarm
+                else:
+                    self._clock.wait(self._changed, deadline)
+            self._drop_void_locked()
+        return None
 
-    def _ring(self, alarm: Alarm) -> None:
-        ring = alarm._ring()
-        if ring is not None:
-            try:
+
+class _Watcher(threading.Thread):
+    """The thread of a watch.
+
+    Attributes:
+        due: the alarm that it rings, or is to ring again.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        name = f"lnmailbox-courier-watch-{type(watch._clock).__name__}"
+        super().__init__(name=name, daemon=True)
+        self._watch = watch
+        self.due: Alarm | None = None
+
+    def run(self) -> None:
+        while persist(self._ring_next):
+            pass
+        del self._watch  # which knows this thread
+
+    def _ring_next(self) -> bool:
+        alarm = self.due or self._watch._wait_for_due(self)
+        if alarm is None:
+            return False
+        try:
+            ring = alarm._ring()
+            if ring is not None:
                 ring()
-            except Exception:
-                with suppress(Exception):
-                    _logger.exception("an alarm's owner failed, and will be called again")
-                self._set(alarm, self._clock.now_ns() + RETRY_NS)
+        except BaseException:
+            with suppress(BaseException):  # what a log's filter may raise
+                _complaints.report("an alarm's owner failed, and will be called again")
+            alarm.set(self._watch._clock.now_ns() + RETRY_NS)
+        self.due = None
+        return True
 
 
 def _is_valid(entry: tuple[int, int, Alarm]) -> bool:
@@ -251,10 +290,9 @@ def _is_valid(entry: tuple[int, int, Alarm]) -> bool:
 
 def _begin_anew() -> None:
     """Forget, in a forked child, the threads that are not there and the locks they may hold."""
-    Watch._lock_of_all = threading.Lock()
+    Watch._lock_of_all = threading.RLock()
     for watch in list(Watch._all.values()):
         watch._begin()
-        watch.couriers = Couriers()
     Watch._all = weakref.WeakValueDictionary()
 
 

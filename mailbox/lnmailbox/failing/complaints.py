@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 
 __all__ = ["Complaints"]
 
@@ -12,14 +14,14 @@ __all__ = ["Complaints"]
 class Complaints:
     """What one part of the program has to say about errors.
 
-    Never raises what a log's handlers and filters raise, KeyboardInterrupt excepted.
+    Never raises what a log's handlers and filters raise, unless that is no `Exception`.
     """
 
     __slots__ = ("_counts", "_logger")
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._counts: dict[tuple[str, type[BaseException] | None], int] = {}
+        self._counts: dict[tuple[str, type[BaseException] | None], Iterator[int]] = {}
 
     def report(self, message: str, *args: object, level: int = logging.ERROR) -> None:
         """Log the error that is being handled.
@@ -27,10 +29,15 @@ class Complaints:
         The first with this text and of this class has its traceback; the 10th, the 100th, and so
         on get a line.
         """
-        kind = message, sys.exc_info()[0]
-        count = self._counts[kind] = self._counts.get(kind, 0) + 1
         with suppress(Exception):
-            if count == 1:
+            kind = message, sys.exc_info()[0]
+            number = next(self._counts.setdefault(kind, count(1)))
+            if number == 1:
                 self._logger.log(level, message, *args, exc_info=True)
-            elif str(count).strip("0") == "1":
-                self._logger.log(level, "%s (%d times so far)", message % args, count)
+            elif str(number).strip("0") == "1":
+                self._logger.log(level, "%s (%d times so far)", message % args, number)
+
+    def mention(self, message: str, *args: object) -> None:
+        """Log what is no error, for those who debug."""
+        with suppress(Exception):
+            self._logger.debug(message, *args)

@@ -1,47 +1,56 @@
-"""Couriers: daemon threads that carry to the switch what nobody collected."""
+"""Couriers: daemon threads that carry uncollected Adds back to the switch."""
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
+import time
+import weakref
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ..bell import FOREVER, Bell, Timeout
 from .complaints import Complaints
+from .workers import NO_THREAD, persist, report_no_thread
 
-__all__ = ["MAX_COURIERS", "Courier", "Couriers", "Desk", "start_thread"]
+__all__ = ["MAX_COURIERS", "Courier", "Couriers", "Desk"]
 
 MAX_COURIERS = 64
 """How many threads carry failures at the same time, at most, for all mailboxes of a clock."""
 
-_logger = logging.getLogger(__name__)
-_complaints = Complaints(_logger)
+_LINGER = 0.002  # seconds; starting a thread takes a tenth of that
 
-_Thread = TypeVar("_Thread", bound=threading.Thread)
+_complaints = Complaints(logging.getLogger(__name__))
 
 # Guards every pool and every courier. One for all, because a courier of one pool may wait for a
-# courier of another.
-_lock = threading.Lock()
-# Of the threads in `Couriers.join`, rung by every courier that leaves a desk or begins to wait.
+# courier of another. Garbage collection may call a finalizer that stops a mailbox in a thread
+# that holds it. (Any for `_is_owned`, which type checkers don't know.)
+_lock: Any = threading.RLock()
+# Of the threads in `Couriers.join`, rung by every courier that leaves a desk, begins to serve
+# one, ends, or begins to wait.
 _bells: list[Bell] = []
+_pools: weakref.WeakSet[Couriers] = weakref.WeakSet()
 
 
 class Desk(Protocol):
-    """Where couriers get work: the part of a mailbox that fails its Adds."""
+    """The part of a mailbox that fails its Adds, and has work for couriers."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `carry` may have something to do. Once it is closed, it does not open again."""
+        ...
 
     def carry(self) -> None:
         """Carry back everything that is overdue."""
         ...
 
     def try_again_later(self) -> None:
-        """Be called when `carry` has raised: see to it that it is called again."""
+        """Arrange that `send` is called again. Called when `carry` has raised."""
         ...
 
 
@@ -55,23 +64,55 @@ class Couriers:
 
     def __init__(self, limit: int = MAX_COURIERS) -> None:
         self._limit = limit
-        self._waiting: OrderedDict[Desk, None] = OrderedDict()  # desks with work
+        self._begin()
+        _pools.add(self)
+
+    def _begin(self) -> None:
+        self._waiting: OrderedDict[Desk, None] = OrderedDict()  # with work, without a courier
         self._serving: dict[Desk, Courier] = {}
+        # Started and not ended. Those that serve no desk are looking for one.
         self._couriers: set[Courier] = set()
+        self._found = 0  # how often a courier found a desk
         self._ended: set[Courier] = set()  # perhaps still on their last lines
 
     def send(self, desk: Desk) -> bool:
         """Have `desk.carry()` called on a courier's thread. Does not block.
 
-        Returns whether there is a courier. If there is none, and no thread can be had, the desk
-        is still served by the next one that is started.
+        Returns False if another thread is wanted, and none can be had. Then the desk has to try
+        again later; until then it may be served by a courier that is there.
         """
-        with _lock:
-            self._waiting[desk] = None
-            can_start = len(self._couriers) < self._limit and desk not in self._serving
-            if can_start:
-                start_thread(Courier, self, name=f"lnmailbox-courier-{desk.name}")
-            return bool(self._couriers)
+        try:
+            with _lock:
+                self._send_locked(desk)
+        except NO_THREAD:
+            report_no_thread("a courier")
+            return False
+        return True
+
+    def _send_locked(self, desk: Desk) -> None:
+        if not desk.is_open:
+            return
+        serving = self._serving.get(desk)
+        if serving is not None:
+            serving.once_more = True
+            return
+        self._waiting[desk] = None
+        try:
+            enough = len(self._looking_locked()) >= len(self._waiting)
+            if not enough and len(self._couriers) < self._limit:
+                self._start_locked(desk)
+        finally:
+            if not self._couriers:
+                del self._waiting[desk]
+
+    def _start_locked(self, desk: Desk) -> None:
+        courier = Courier(self, desk.name)
+        try:
+            self._couriers.add(courier)
+            courier.start()
+        except BaseException:
+            self._end_locked(courier)
+            raise
 
     def are_idle(self) -> bool:
         with _lock:
@@ -88,104 +129,158 @@ class Couriers:
             bell.wait(timeout)
 
     def join(self, desk: Desk) -> None:
-        """Block until no courier works for the desk, nor will, and those that did have ended.
+        """Block until no courier works for the desk, and those that did have ended or gone on.
 
         With no time limit. A courier that calls this, from a callback, does not wait for itself,
         nor for a courier that waits in `join` as well: two whose callbacks stop each other's
-        mailboxes do not wait for ever.
+        mailboxes do not wait for ever. The desk must be closed.
         """
         me = threading.current_thread()
+        with _lock:
+            self._waiting.pop(desk, None)
+            turns = {courier: courier.turn for courier in self._looking_locked()}
+        if _lock._is_owned():
+            return  # couriers wait for this thread
+        try:
+            while (bell := self._hang_bell(desk, me, turns)) is not None:
+                bell.wait(FOREVER)
+        finally:
+            if isinstance(me, Courier):
+                me.waits = False
+        for courier in self._ended:
+            courier.join()
+
+    def _hang_bell(
+        self, desk: Desk, me: threading.Thread, turns: dict[Courier, int]
+    ) -> Bell | None:
+        """Return a bell that rings when `join` has to look again; None if it is done.
+
+        `turns` has the couriers that it waits for, and the turns that they have to leave.
+        """
+        with _lock:
+            serving = self._serving.get(desk)
+            if serving is not None and serving is not me:
+                turns[serving] = serving.turn
+                if serving.waits and isinstance(me, Courier):
+                    del turns[serving]
+            if all(courier.turn != turn for courier, turn in turns.items()):
+                return None
+            if isinstance(me, Courier) and not me.waits:
+                me.waits = True
+                _ring_all_locked()
+            bell = Bell()
+            _bells.append(bell)
+            return bell
+
+    def _next(self, courier: Courier) -> Desk | None:
+        """Return the next desk that the courier is to serve; None if it is to end.
+
+        A courier without work lingers while others find some: in a storm, a thread for each desk
+        would be slower.
+        """
+        found = -1
         while True:
             with _lock:
-                self._waiting.pop(desk, None)
-                serving = self._serving.get(desk)
-                if serving is None or serving is me:
-                    break
-                if isinstance(me, Courier):
-                    if serving.waits:
-                        break
-                    me.waits = True
-                    _ring_all_locked()
-                bell = Bell()
-                _bells.append(bell)
-            bell.wait(FOREVER)
-        if isinstance(me, Courier):
-            me.waits = False
-        else:
-            with _lock:
-                ended = list(self._ended)
-            for courier in ended:
-                courier.join()
-
-    def _next(self, courier: Courier, done: Desk | None) -> Desk | None:
-        """Return the next desk to serve; None if the courier is to end."""
-        with _lock:
-            if done is not None:
-                del self._serving[done]
-            _ring_all_locked()
-            for desk in self._waiting:
-                if desk not in self._serving:
+                self._leave_locked(courier)
+                if self._waiting:
+                    desk = next(iter(self._waiting))
+                    courier.once_more = True  # until it begins
+                    courier.serves = desk
                     self._serving[desk] = courier
-                    del self._waiting[desk]
+                    self._waiting.pop(desk, None)
+                    courier.turn += 1
+                    self._found += 1
                     return desk
-            self._couriers.discard(courier)
-            self._ended = {other for other in self._ended if other.is_alive()} | {courier}
-        return None
+                if found == self._found:
+                    self._ended = {other for other in self._ended if other.is_alive()} | {courier}
+                    self._end_locked(courier)
+                    return None
+                if found >= 0:
+                    courier.turn += 1
+                found = self._found
+            time.sleep(_LINGER)
+
+    def _looking_locked(self) -> list[Courier]:
+        """Return those that are looking for a desk. One that died before it began is none."""
+        looking = [courier for courier in list(self._couriers) if courier.serves is None]
+        for courier in looking:
+            if not courier.is_alive():
+                self._end_locked(courier)
+        return [courier for courier in looking if courier in self._couriers]
+
+    def _leave_locked(self, courier: Courier) -> None:
+        desk = courier.serves
+        if desk is not None:
+            if courier.once_more and desk.is_open:
+                self._waiting[desk] = None
+            courier.once_more = False
+            courier.serves = None
+            self._serving.pop(desk, None)
+        _ring_all_locked()
+
+    def _end_locked(self, courier: Courier) -> None:
+        self._couriers.discard(courier)
+        courier.turn += 1
+        _ring_all_locked()
 
 
 class Courier(threading.Thread):
-    """Serves one desk after the other (lnd: `mailCourier`)."""
+    """Serves one desk after the other (lnd: `mailCourier`).
+
+    Attributes:
+        serves: a desk; None while it looks for one.
+        once_more: whether the desk has got more work since the courier began.
+        turn: counts the desks it has found, the times it went on looking, and its end.
+        waits: whether it is in `Couriers.join`.
+    """
 
     def __init__(self, pool: Couriers, name: str) -> None:
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=f"lnmailbox-courier-{name}", daemon=True)
         self._pool = pool
-        self.waits = False  # in `Couriers.join`
-
-    def start(self) -> None:
-        self._pool._couriers.add(self)
-        try:
-            super().start()
-        except BaseException:
-            if not self.is_alive():
-                self._pool._couriers.discard(self)
-            raise
+        self._has_failed = False  # and the desk is to be told
+        self.serves: Desk | None = None
+        self.once_more = False
+        self.turn = 0
+        self.waits = False
 
     def run(self) -> None:
-        desk = None
-        while (desk := self._pool._next(self, desk)) is not None:
-            self.name = f"lnmailbox-courier-{desk.name}"
+        while persist(self._serve_next):
+            pass
+        del self._pool  # which knows this thread
+
+    def _serve_next(self) -> bool:
+        desk = self.serves if self._has_failed else self._pool._next(self)
+        if desk is None:
+            return False
+        if not self._has_failed:
             try:
+                self.name = f"lnmailbox-courier-{desk.name}"
+                self.once_more = False
                 desk.carry()
             except BaseException:  # even SystemExit: other mail is waiting
+                self._has_failed = True
                 with suppress(BaseException):  # what a log's filter may raise
-                    _logger.exception("%s was interrupted in its work", self.name)
-                with suppress(Exception):
-                    desk.try_again_later()
-
-
-def start_thread(kind: type[_Thread], *args: Any, **kwargs: Any) -> _Thread | None:
-    """Start a daemon thread and return it; None if the machine has none to give."""
-    try:
-        thread = kind(*args, **kwargs)
-        thread.daemon = True
-        thread.start()
-    except (RuntimeError, MemoryError) as error:
-        if not sys.is_finalizing() and threading.main_thread().is_alive():
-            _complaints.report("no thread for a courier, Adds that expire wait for one: %s", error)
-        return None
-    return thread
+                    _complaints.report("%s was interrupted in its work", self.name)
+        if self._has_failed:
+            desk.try_again_later()
+            self._has_failed = False
+        return True
 
 
 def _ring_all_locked() -> None:
     while _bells:
-        _bells.pop().ring()
+        bell = _bells[-1]
+        del _bells[-1]
+        bell.ring()
 
 
 def _begin_anew() -> None:
-    """Forget, in a forked child, who held the lock and who waits."""
+    """Forget, in a forked child, the threads that are not there and the lock they may hold."""
     global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _bells.clear()
+    for pool in list(_pools):
+        pool._begin()
 
 
 getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_begin_anew)  # no fork, no need

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from functools import partial
+from operator import attrgetter
 
 from ..clock import seconds_to_ns
 from ..contract import MailBoxConfig, Quit
@@ -26,6 +26,8 @@ from .fail_packet import make_fail_packet
 __all__ = ["ReturnsDesk"]
 
 _MAX_BACK_OFF = 64  # times the first delay
+
+_is_over = attrgetter("is_over")
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class ReturnsDesk:
     __slots__ = (
         "__weakref__",
         "_adds",
+        "_attempts",
         "_complaints",
         "_config",
         "_couriers",
@@ -72,6 +75,8 @@ class ReturnsDesk:
         self._couriers = watch.couriers
         self.alarm = Alarm(watch, self._on_deadline)
         self.alarm_at = NEVER
+        # Those that are not settled. One may be over and here because settling it raised.
+        self._attempts: dict[_Attempt, None] = {}
         self._first_delay_ns = max(seconds_to_ns("expiry", config.expiry), RETRY_NS)
         self._delay_ns = self._first_delay_ns  # until what is stuck is tried again
         self._complaints = Complaints(_logger)
@@ -81,45 +86,66 @@ class ReturnsDesk:
         self.encrypt_errors = 0
         self.forward_errors = 0
 
+    def fail(self, key: CircuitKey) -> bool:
+        """Fail the Add with this key, if there is one; return whether it was handed over."""
+        attempt = _Attempt()
+        try:
+            with self._life.lock:
+                self._attempts[attempt] = None
+                found = self._adds.claim(attempt.claim, key)
+            return found and self._fail(attempt, expired=False)
+        finally:
+            attempt.is_over = True
+            self._settle()
+
+    # For couriers
+
     @property
     def name(self) -> str:
         return str(self._life.short_chan_id)
 
-    def fail(self, key: CircuitKey) -> bool:
-        """Fail the Add with this key, if there is one; return whether it was handed over."""
-        claim = Claim()
-        try:
-            with self._life.lock:
-                found = self._adds.claim(claim, key)
-            return found and self._fail(claim, expired=False)
-        finally:
-            self._settle(claim)
-
-    # For couriers
+    @property
+    def is_open(self) -> bool:
+        return self._life.running
 
     def carry(self) -> None:
         """Fail everything that is overdue."""
         while self._life.running:
-            claim = Claim()
+            attempt = _Attempt()
             try:
                 with self._life.lock:
-                    if not self._adds.claim_overdue(claim):
+                    self._attempts[attempt] = None
+                    if not self._adds.claim_overdue(attempt.claim):
+                        self._require_watch_locked(self._adds.next_deadline())
                         return
                 with suppress(BaseException):  # it is reported, and other mail is waiting
-                    self._fail(claim, expired=True)
+                    self._fail(attempt, expired=True)
             finally:
-                self._settle(claim)
+                attempt.is_over = True
+                self._settle()
 
     def try_again_later(self) -> None:
         with self._life.lock:
-            self.watch_locked(self._now_ns() + RETRY_NS)
+            self._require_watch_locked(self._now_ns() + RETRY_NS)
+
+    def _require_watch_locked(self, deadline: int) -> None:
+        """Do as `watch_locked`, for a thread that can try again: raise if no other can be had."""
+        if not self.watch_locked(deadline):
+            raise RuntimeError("no thread watches Adds that expire")
 
     # For the mailbox
 
-    def watch_locked(self, deadline: int) -> None:
-        """See to it that Adds that are due at `deadline` are failed then."""
-        if self._life.running and deadline < self.alarm_at and self.alarm.set(deadline):
-            self.alarm_at = deadline
+    def watch_locked(self, deadline: int) -> bool:
+        """See to it that Adds that are due at `deadline` are failed then.
+
+        Returns False if no thread can be had for that. Then the next call tries again.
+        """
+        if not self._life.running or deadline >= self.alarm_at:
+            return True
+        if not self.alarm.set(deadline):
+            return False
+        self.alarm_at = deadline
+        return True
 
     def open_locked(self) -> None:
         """Watch what is there already. The mailbox is about to run."""
@@ -146,9 +172,11 @@ class ReturnsDesk:
             self.watch_locked(self._adds.next_deadline())
         if has_overdue and not self._couriers.send(self):
             self.try_again_later()
+        self._settle()
 
-    def _fail(self, claim: Claim, *, expired: bool) -> bool:
+    def _fail(self, attempt: _Attempt, *, expired: bool) -> bool:
         """Make the fail packet, take the Add out, hand over. Runs the callbacks, without lock."""
+        claim = attempt.claim
         entry = claim.entry
         assert entry is not None
         packet = entry.packet
@@ -156,30 +184,36 @@ class ReturnsDesk:
             return False  # acked just now
         try:
             if expired:
-                _logger.debug("Add %s expired", packet.keystone)
+                self._complaints.mention("Add %s expired", packet.keystone)
             fail_packet = make_fail_packet(
                 entry.key,
                 packet,
                 self._life.short_chan_id,
                 self._config.fetch_update,
-                partial(self._complaints.report, level=logging.WARNING),
+                self._complaints,
             )
+            forward, quit_signal = self._config.forward_packets, self._quit_signal()
         except BaseException as error:
-            self._settle(claim)
+            attempt.is_over = True
+            self._settle()
             with self._life.lock:
                 self.encrypt_errors += 1
             self._complaints.report("Add %s can't be failed and stays in the mailbox", entry.key)
             if isinstance(error, Exception):
                 return False
             raise
-        forward, quit_signal = self._config.forward_packets, self._quit_signal()
         try:
             with self._life.lock:
-                if self._adds.take_out(claim):
-                    self.adds_failed += 1
-                    self.adds_expired += expired
+                try:
+                    self._adds.take_out(claim)
+                finally:
+                    if claim.out:
+                        self.adds_failed += 1
+                        self.adds_expired += expired
+                        del self._attempts[attempt]
         finally:
-            # An interrupt that comes after the Add is out comes too late to undo it.
+            # An interrupt that comes after the Add is out comes too late to undo it. No calls
+            # before this one: an interrupt may come after each.
             if claim.out:
                 try:
                     forward(quit_signal, fail_packet)
@@ -193,8 +227,10 @@ class ReturnsDesk:
         with self._life.lock:
             self.forward_errors += 1
         with suppress(Exception):  # what a log's filter may raise
-            _logger.exception(
-                "the switch did not accept the failure of Add %s", fail_packet.in_key
+            _logger.error(
+                "the switch did not accept the failure of Add %s",
+                fail_packet.in_key,
+                exc_info=error,
             )
         if not isinstance(error, Exception):
             raise error
@@ -208,19 +244,45 @@ class ReturnsDesk:
                 self._quit = event
             return _Quit(self._quit)
 
-    def _settle(self, claim: Claim) -> None:
-        """Give up a claim whose Add is not out. Does nothing the second time."""
-        if claim.out or claim.entry is None:
+    def _settle(self) -> None:
+        """Give up the claims of attempts that are over; if this raises, the next call does."""
+        if not self._attempts:
             return
+        try:
+            with self._life.lock:
+                for attempt in list(filter(_is_over, self._attempts)):
+                    if attempt.claim.entry is not None:
+                        self._give_up_locked(attempt.claim)
+                    del self._attempts[attempt]
+        except BaseException:
+            self.alarm_at = NEVER  # so that the next Add sets it, if this does not
+            with suppress(BaseException):
+                self.try_again_later()
+            raise
+
+    def _give_up_locked(self, claim: Claim) -> None:
         adds = self._adds
-        with self._life.lock:
-            now = self._now_ns()
-            self._outbox._ring_locked()
-            was_stuck = adds.is_stuck
-            adds.give_up(claim, now + self._delay_ns)
-            if adds.is_stuck and not was_stuck:
-                self._delay_ns = min(2 * self._delay_ns, _MAX_BACK_OFF * self._first_delay_ns)
-            self.watch_locked(adds.next_deadline())
+        self._outbox._ring_locked()
+        was_stuck = adds.is_stuck
+        adds.give_up(claim, self._now_ns() + self._delay_ns)
+        if adds.is_stuck and not was_stuck:
+            self._delay_ns = min(2 * self._delay_ns, _MAX_BACK_OFF * self._first_delay_ns)
+        self.watch_locked(adds.next_deadline())
+
+
+class _Attempt:
+    """An attempt to fail an Add.
+
+    Attributes:
+        is_over: whether the claim is to be given up. Setting it can neither be interrupted nor
+            run out of memory.
+    """
+
+    __slots__ = ("claim", "is_over")
+
+    def __init__(self) -> None:
+        self.claim = Claim()
+        self.is_over = False
 
 
 class _Quit:

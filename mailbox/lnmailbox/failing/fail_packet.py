@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import lru_cache
 
 from ..contract import FetchUpdate
@@ -16,10 +15,10 @@ from ..wire import (
     UpdateFailHTLC,
     encode_failure,
 )
+from ..wire.shown import shown
+from .complaints import Complaints
 
 __all__ = ["make_fail_packet"]
-
-_logger = logging.getLogger(__name__)
 
 
 def make_fail_packet(
@@ -27,17 +26,17 @@ def make_fail_packet(
     packet: HTLCPacket,
     short_chan_id: ShortChannelID,
     fetch_update: FetchUpdate,
-    warn: Callable[..., None],
+    complaints: Complaints,
 ) -> HTLCPacket:
     """Return the packet that fails the Add `packet`, which was added under `key`.
 
-    Calls `fetch_update` and the packet's obfuscator; and `warn(text, update)`, while the error is
-    being handled, if the failure cannot be encoded and a smaller one is taken.
+    Calls `fetch_update` and the packet's obfuscator. If the failure cannot be encoded, a smaller
+    one is taken.
 
     Raises:
         Exception: whatever the encoding of the smallest failure, or the encryption, raises.
     """
-    failure, plain = _largest_encodable(short_chan_id, fetch_update, warn)
+    failure, plain = _largest_encodable(short_chan_id, fetch_update, complaints)
     encrypter = packet.obfuscator
     reason = plain if encrypter is None else encrypter.encrypt_first_hop(failure)
     return HTLCPacket(
@@ -56,18 +55,22 @@ def make_fail_packet(
 
 
 def _largest_encodable(
-    short_chan_id: ShortChannelID, fetch_update: FetchUpdate, warn: Callable[..., None]
+    short_chan_id: ShortChannelID, fetch_update: FetchUpdate, complaints: Complaints
 ) -> tuple[FailureMessage, bytes]:
     try:
         update = fetch_update(short_chan_id)
     except Exception as error:
-        _logger.debug("no channel update for %s: %s", short_chan_id, error)
+        complaints.mention("no channel update for %s: %s", short_chan_id, error)
     else:
         for wanted in (update, None):
             try:
                 return _channel_failure(wanted)
             except Exception:
-                warn("can't encode a failure with %r, and take a smaller one", wanted)
+                complaints.report(
+                    "can't encode a failure with %s, and take a smaller one",
+                    shown(wanted),
+                    level=logging.WARNING,
+                )
     from ..wire import TemporaryNodeFailure
 
     smallest = TemporaryNodeFailure()

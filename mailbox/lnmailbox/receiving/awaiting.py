@@ -1,4 +1,4 @@
-"""How a coroutine receives: it is told by a listener that rings in its event loop."""
+"""How a coroutine receives: a listener rings in its event loop."""
 
 from __future__ import annotations
 
@@ -14,27 +14,21 @@ T = TypeVar("T")
 async def take_or_await(outbox: Outbox[T], hand: Hand[T], size: int) -> None:
     """Take items into `hand`, waiting for the first; none if the mailbox is stopped.
 
-    Whatever this raises, the caller puts back what is in the hand and is not received.
+    If this raises, the caller puts back what is in the hand.
     """
     if not outbox._take_into(hand, size) or hand:
         return
     bell = _LoopBell()
-    wait = True
     try:
         outbox._add_listener(bell)
         while True:
-            bell.listen()
+            bell.hang()
             if not outbox._take_into(hand, size) or hand:
                 return
             await bell.rung.wait()
-    except GeneratorExit:
-        # Maybe by the garbage collector, in a thread that has the lock. If so, the bell is
-        # removed when it is to ring.
-        wait = False
-        raise
     finally:
         bell.over = True
-        outbox._remove_listener(bell, wait)
+        outbox._remove_listener(bell)
 
 
 class _LoopBell:
@@ -44,26 +38,30 @@ class _LoopBell:
     flooded.
     """
 
-    __slots__ = ("_loop", "_told", "over", "rung")
+    __slots__ = ("_look", "_loop", "_rung_for", "over", "rung")
 
     def __init__(self) -> None:
         import asyncio  # here, because programs without it should not pay for it
 
         self._loop = asyncio.get_running_loop()
-        self._told = False
+        self._look = 0  # the number of the coroutine's next look
+        self._rung_for = 0  # the look that it has rung for
         self.rung = asyncio.Event()
         self.over = False
 
-    def listen(self) -> None:
-        """Ring from now on. To be called before a look."""
+    def hang(self) -> None:
+        """Ring again from now on. To be called before a look."""
+        self._look += 1
         self.rung.clear()
-        self._told = False
 
     def __call__(self, outbox: Outbox[Any]) -> bool:
-        if not self.over and not self._told:
-            self._told = True
+        look = self._look
+        if not self.over and self._rung_for != look:
             try:
                 self._loop.call_soon_threadsafe(self.rung.set)
             except RuntimeError:  # the loop is closed, and with it the coroutine
                 self.over = True
+            # Not before: an interrupted ring is none. And not for the look of now, if the
+            # coroutine has been told meanwhile and looks again.
+            self._rung_for = look
         return self.over

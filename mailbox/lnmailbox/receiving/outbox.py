@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import queue
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partialmethod
+from itertools import repeat
 from typing import TypeVar
 
-from ..bell import FOREVER, Bell, Timeout
+from ..bell import FOREVER, Bell, Timeout, ring_first
 from ..contract import Hand, Listener, Outbox
 from ..errors import MailBoxShuttingDown
 from ..keeping.store import Source
-from ..life import Life, release_if_held
+from ..life import Life
 from .awaiting import take_or_await
 
 __all__ = ["LocalOutbox"]
 
 T = TypeVar("T")
+
+
+# Python 3.10 looks for signals also when a function has returned. If its caller is written in
+# Python, that has no item then to put back. So the next two functions stand for others there.
+
+
+def _take_nothing() -> None:
+    """Stand for `Source.take`, so that each item goes through a hand."""
+
+
+def _each_item(outbox: Outbox[T]) -> Iterator[T]:
+    """Stand for `Outbox.__iter__`; `map` is not written in Python."""
+    with suppress(MailBoxShuttingDown):
+        yield from map(outbox.get, repeat(True))
 
 
 class LocalOutbox(Outbox[T]):
@@ -34,10 +53,10 @@ class LocalOutbox(Outbox[T]):
         self._life = life
         self._lock = life.lock
         self._source = source
-        self._take = source.take
+        self._take = source.take if sys.version_info >= (3, 11) else _take_nothing
         self._last_turn = 0
         self._bells: list[Bell] = []  # of the threads that wait, in the order of their coming
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: dict[Listener, None] = {}  # changed without the lock, in single steps
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of the {self._what} of {self._life}>"
@@ -46,25 +65,29 @@ class LocalOutbox(Outbox[T]):
         until = FOREVER if timeout is None else Timeout(timeout)
         since = 0
         item = None
-        hand: Hand[T] | None = None
         try:
             self._lock.acquire()
             if self._life.running:
                 since = self._source.round
                 item = self._take()
             self._lock.release()
-            if item is None:
-                hand = Hand()
-                self._wait_into(hand, 1, block, until)
-                found: T = hand[0]
-                return found
-            return item
+            if item is not None:
+                return item
         except BaseException:
-            release_if_held(self._lock)
+            try:
+                self._lock.release()
+            except RuntimeError:  # it is not held
+                pass
             if item is not None:
                 self._put_back([item], since)
-            if hand is not None:
-                hand.put_back()
+            raise
+        hand: Hand[T] = Hand()
+        try:
+            self._wait_into(hand, 1, block, until)
+            found: T = hand[0]
+            return found
+        except BaseException:
+            hand.put_back()
             raise
 
     def get_batch(
@@ -78,6 +101,9 @@ class LocalOutbox(Outbox[T]):
         except BaseException:
             hand.put_back()
             raise
+
+    get_nowait = Outbox.get_nowait if sys.version_info >= (3, 11) else partialmethod(get, False)
+    __iter__ = Outbox.__iter__ if sys.version_info >= (3, 11) else _each_item
 
     async def async_get_batch(self, max_items: int) -> list[T]:
         _check_max_items(max_items)
@@ -126,15 +152,10 @@ class LocalOutbox(Outbox[T]):
 
     def _ring_locked(self, count: int = 1) -> None:
         """Wake as many receivers as items are about to become deliverable."""
-        bells = self._bells
-        while bells and count > 0:
-            bell = bells[0]
-            del bells[0]
-            bell.ring()
-            count -= 1
-        for listener in self._listeners:
+        ring_first(self._bells, count)
+        for listener in list(self._listeners):
             if listener(self):
-                self._forget_locked(listener)
+                self._remove_listener(listener)
 
     def _ring_all_locked(self) -> None:
         self._ring_locked(len(self._bells))
@@ -160,18 +181,10 @@ class LocalOutbox(Outbox[T]):
             self._source.put_back(items, since)
 
     def _add_listener(self, listener: Listener) -> None:
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
+        self._listeners[listener] = None
 
-    def _remove_listener(self, listener: Listener, wait: bool = True) -> None:
-        if self._lock.acquire(blocking=wait):
-            try:
-                self._forget_locked(listener)
-            finally:
-                self._lock.release()
-
-    def _forget_locked(self, listener: Listener) -> None:
-        self._listeners = tuple(other for other in self._listeners if other is not listener)
+    def _remove_listener(self, listener: Listener) -> None:
+        self._listeners.pop(listener, None)
 
 
 def _check_max_items(max_items: int) -> None:

@@ -55,13 +55,19 @@ def select(*outboxes: Outbox[Any], timeout: float | None = None) -> tuple[Outbox
             with MailSelector() as selector:
                 for outbox in dict.fromkeys(outboxes):
                     selector.register(outbox)
-                while not _take_in_turn(outboxes, hand):
-                    if not selector.select(until.seconds()):
-                        raise queue.Empty
+                while True:
+                    if _take_in_turn(outboxes, hand):
+                        break
+                    _wait(selector, until)
         return hand.outbox, hand[0]
     except BaseException:
         hand.put_back()
         raise
+
+
+def _wait(selector: MailSelector, until: Timeout) -> None:
+    if not selector.select(until.seconds()):
+        raise queue.Empty
 
 
 def _take_in_turn(outboxes: tuple[Outbox[Any], ...], hand: Hand[Any]) -> bool:

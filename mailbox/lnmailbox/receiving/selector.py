@@ -6,10 +6,11 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import starmap
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
-from ..bell import FOREVER, Bell, Timeout
+from ..bell import FOREVER, Bell, Timeout, ring_first
 from ..contract import Outbox
 from ..errors import MailBoxShuttingDown
 
@@ -37,22 +38,21 @@ class MailSelector:
     """
 
     def __init__(self) -> None:
-        # Guards what follows. May be taken while a mailbox's lock is held, and not the other way
-        # round.
+        # Guards what follows. Listeners take it while they hold a mailbox's lock, so a thread
+        # that has it must not take a mailbox's lock.
         self._lock = threading.Lock()
         # Of the threads in `select`, until there is an outbox to look at, a `wake`, or the end.
-        # Rung by `register`, `unregister`, `_on_mail`, `wake` and `close`; always all, so that
-        # nobody has to hand a ring on.
+        # All are rung together, so that nobody has to hand a ring on.
         self._bells: list[Bell] = []
         self._registered: dict[Outbox[Any], tuple[SelectorKey, _Listener]] = {}
         # Outboxes to look at, with the number of their latest news. One is dropped when a look
         # finds no mail and no newer news has come.
         self._news: OrderedDict[Outbox[Any], int] = OrderedDict()
         self._news_count = 0
-        self._stopped: set[Outbox[Any]] = set()
+        self._stopped: set[Outbox[Any]] = set()  # as far as looks have shown
         self._wakes = 0
         self._closed = False
-        self._seen = threading.local()  # the `wakes` that a thread has returned for
+        self._seen = threading.local()  # the number of `wakes` that a thread has returned for
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"of {len(self._registered)} outboxes"
@@ -155,18 +155,18 @@ class MailSelector:
         one for that thread.
         """
         with self._lock:
-            self._wakes += 1
             self._ring_all_locked()
+            self._wakes += 1
 
     def close(self) -> None:
         """Unregister all outboxes, and end every `select`. Idempotent."""
         with self._lock:
+            self._ring_all_locked()
             self._closed = True
             registered = self._registered
             self._registered = {}
             self._news.clear()
             self._stopped.clear()
-            self._ring_all_locked()
         for outbox, (_, listener) in registered.items():
             outbox._remove_listener(listener)
 
@@ -186,20 +186,25 @@ class MailSelector:
         with self._lock:
             if not self._is_registered_locked(outbox, listener):
                 return False
-            self._news_count += 1
-            self._news[outbox] = self._news_count
-            self._ring_all_locked()
+            self._add_news_locked(outbox)
             return True
+
+    def _add_news_locked(self, outbox: Outbox[Any]) -> None:
+        self._ring_all_locked()
+        self._news_count += 1
+        self._news[outbox] = self._news_count
 
     def _is_registered_locked(self, outbox: Outbox[Any], listener: _Listener) -> bool:
         registered = self._registered.get(outbox)
         return registered is not None and registered[1] is listener
 
     def _drop_locked(self, outbox: Outbox[Any]) -> None:
-        self._news.pop(outbox, None)
+        # Wakes all, because those that are left may be stopped. If this is interrupted, the next
+        # look at the outbox finds again what is forgotten here.
+        self._add_news_locked(outbox)
         self._stopped.discard(outbox)
-        self._registered.pop(outbox)
-        self._ring_all_locked()  # all that are left may be stopped
+        del self._registered[outbox]
+        del self._news[outbox]
 
     def _require_open_locked(self) -> None:
         if self._closed:
@@ -213,42 +218,46 @@ class MailSelector:
     def _wait(self, until: Timeout) -> bool:
         """Wait for something to look at; return whether `select` is to return in any case."""
         bell = None
-        while True:
-            with self._lock:
-                if bell in self._bells:  # its time is up
-                    self._bells.remove(bell)
-                self._require_running_locked()
-                if getattr(self._seen, "wakes", 0) != self._wakes or until.is_over():
-                    return True
-                if self._news:
-                    return False
-                bell = Bell()
-                self._bells.append(bell)
-            bell.wait(until)
+        try:
+            while True:
+                with self._lock:
+                    self._require_running_locked()
+                    if getattr(self._seen, "wakes", 0) != self._wakes or until.is_over():
+                        return True
+                    if self._news:
+                        return False
+                    bell = Bell()
+                    self._bells.append(bell)
+                bell.wait(until)
+        finally:
+            if bell is not None:
+                with self._lock:
+                    if bell in self._bells:
+                        self._bells.remove(bell)
 
     def _ring_all_locked(self) -> None:
-        while bells := self._bells:
-            bell = bells[-1]
-            del bells[-1]
-            bell.ring()
+        ring_first(self._bells, len(self._bells))
 
     def _note(self, polled: list[tuple[Outbox[Any], int, bool | None]]) -> list[SelectorKey]:
         """Keep in `_news` what has mail or has had news meanwhile; return the keys with mail."""
-        ready = []
         with self._lock:
-            for outbox, count, has_mail in polled:
-                if outbox not in self._registered:
-                    continue  # unregistered meanwhile
-                if has_mail:
-                    ready.append(self._registered[outbox][0])
-                    continue
-                if has_mail is None:
-                    self._stopped.add(outbox)
-                if self._news.get(outbox) == count:
-                    del self._news[outbox]
+            ready = list(filter(None, starmap(self._note_locked, polled)))
             if not ready:
                 self._require_running_locked()
         return ready
+
+    def _note_locked(
+        self, outbox: Outbox[Any], count: int, has_mail: bool | None
+    ) -> SelectorKey | None:
+        if outbox not in self._registered:
+            return None  # unregistered meanwhile
+        if has_mail:
+            return self._registered[outbox][0]
+        if has_mail is None:
+            self._stopped.add(outbox)
+        if self._news.get(outbox) == count:
+            del self._news[outbox]
+        return None
 
 
 class _Listener:
