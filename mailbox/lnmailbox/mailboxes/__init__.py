@@ -1,1 +1,1 @@
-"""The mailboxes: a lock and a life around what is kept, received and failed."""
+"""The mailboxes: a lock and a life around keeping, receiving and failing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..clock import seconds_to_ns
 from ..contract import (
@@ -15,22 +16,36 @@ from ..contract import (
 )
 from ..errors import MailBoxShuttingDown
 from ..failing.desk import ReturnsDesk
-from ..keeping.entry import Place
+from ..keeping.entry import Entry, Place
 from ..keeping.store import Store
-from ..life import Life, release_if_held
-from ..packet import CircuitKey, HTLCPacket, is_add, require_reply
+from ..life import Life
+from ..packet import CircuitKey, HTLCPacket, is_add
 from ..receiving.outbox import LocalOutbox
 from ..wire import Message, ShortChannelID, UpdateAddHTLC
 
 __all__ = ["BaseMailBox"]
 
 
+class Admitted(NamedTuple):
+    """Packets that may be added, each with its place in the order of arrival."""
+
+    replies: dict[CircuitKey, Entry]
+    adds: dict[CircuitKey, Entry]
+    deadline: int  # of the Adds
+
+
 class BaseMailBox(MailBox):
-    """What mailboxes have in common whose packets are on the shelves of a store.
+    """A mailbox whose packets are on the shelves of a store.
 
     Each method is one critical section: it checks, then tells whoever waits, then changes the
     store in one step. So an interrupt leaves it done or undone.
+
+    Adding is two steps, `_admit_locked` and `_publish_locked`. A kind of mailbox that has
+    something to do between them, such as a commit, overrides `add_packets`.
     """
+
+    # Bound in the class: at the interpreter's end this module may have no `sys` any more.
+    _is_finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(self, config: MailBoxConfig, store: Store) -> None:
         self._config = config
@@ -81,51 +96,49 @@ class BaseMailBox(MailBox):
             self._messages.add(message)
             self._lock.release()
         except BaseException:
-            release_if_held(self._lock)
+            try:
+                self._lock.release()
+            except RuntimeError:  # it is not held
+                pass
             raise
 
     def add_packet(self, packet: HTLCPacket) -> None:
-        outbox = self._packet_outbox
-        try:
-            self._lock.acquire()
-            if self._life.stopped:
-                raise MailBoxShuttingDown
-            if outbox._bells or outbox._listeners:
-                outbox._ring_locked()
-            if type(packet.htlc) is UpdateAddHTLC:
-                deadline = self._now_ns() + self._expiry_ns
-                if deadline < self._desk.alarm_at:
-                    self._desk.watch_locked(deadline)
-                self._adds.add(packet, deadline)
-            else:
-                require_reply(packet)
-                self._replies.add(packet)
-            self._lock.release()
-        except BaseException:
-            release_if_held(self._lock)
-            raise
+        self.add_packets((packet,))
 
     def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
         packets = list(packets)
+        with self._lock:
+            self._publish_locked(self._admit_locked(packets))
+
+    def _admit_locked(self, packets: Sequence[HTLCPacket]) -> Admitted:
+        """Give each packet its place in the order, or raise as `add_packets` does.
+
+        Changes nothing. `_publish_locked` may follow later, after the lock was released. Then
+        nothing else may be admitted in between, in any thread.
+        """
+        self._life.require_not_stopped()
         adds = [packet for packet in packets if type(packet.htlc) is UpdateAddHTLC]
         replies = []
         if len(adds) < len(packets):
             replies = [packet for packet in packets if not is_add(packet)]
-        with self._lock:
-            self._life.require_not_stopped()
-            deadline = self._now_ns() + self._expiry_ns
-            new_replies = self._replies.admit_all(replies)
-            new_adds = self._adds.admit_all(adds, deadline)
-            if new_adds:
-                self._desk.watch_locked(deadline)
-            self._packet_outbox._ring_locked(len(packets))
-            try:
-                self._replies.publish_all(new_replies)
-                self._adds.publish_all(new_adds)
-            except BaseException:
-                self._replies.withdraw(new_replies)
-                self._adds.withdraw(new_adds)
-                raise
+        deadline = self._now_ns() + self._expiry_ns
+        return Admitted(
+            self._replies.admit_all(replies), self._adds.admit_all(adds, deadline), deadline
+        )
+
+    def _publish_locked(self, admitted: Admitted) -> None:
+        """Make the packets deliverable, all or none, and tell receivers and the returns desk."""
+        replies, adds, deadline = admitted
+        if adds:
+            self._desk.watch_locked(deadline)
+        self._packet_outbox._ring_locked(len(replies) + len(adds))
+        try:
+            self._replies.publish_all(replies)
+            self._adds.publish_all(adds)
+        except BaseException:
+            self._replies.withdraw(replies)
+            self._adds.withdraw(adds)
+            raise
 
     def has_packet(self, key: CircuitKey) -> bool:
         with self._lock:
@@ -139,7 +152,10 @@ class BaseMailBox(MailBox):
             acked = shelf.ack(key)
             self._lock.release()
         except BaseException:
-            release_if_held(self._lock)
+            try:
+                self._lock.release()
+            except RuntimeError:  # it is not held
+                pass
             raise
         return acked or _not_found(key)
 
@@ -160,11 +176,11 @@ class BaseMailBox(MailBox):
     def nack_packet(self, key: CircuitKey) -> bool:
         with self._lock:
             self._life.require_not_stopped()
-            for shelf in (self._replies, self._adds):
-                if shelf.place(key) is Place.LINK:
-                    self._packet_outbox._ring_locked()
-                    self._desk.watch_locked(shelf.unacked[key].deadline)
-                    return shelf.nack(key)
+            shelf = self._replies if self._replies.place(key) is Place.LINK else self._adds
+            if shelf.place(key) is Place.LINK:
+                self._packet_outbox._ring_locked()
+                self._desk.watch_locked(shelf.unacked[key].deadline)
+                return shelf.nack(key)
         return _not_found(key)
 
     def fail_add(self, packet: HTLCPacket) -> bool:
@@ -191,7 +207,7 @@ class BaseMailBox(MailBox):
             self._life.running = True
 
     def signal_stop(self) -> None:
-        if sys.is_finalizing():
+        if self._is_finalizing():
             return  # a frozen thread may have the lock
         with self._lock:
             self._message_outbox._ring_all_locked()
@@ -202,7 +218,7 @@ class BaseMailBox(MailBox):
 
     def stop(self) -> None:
         self.signal_stop()
-        if not sys.is_finalizing():
+        if not self._is_finalizing():
             self._desk.close()
 
     def statistics(self) -> MailBoxStatistics:

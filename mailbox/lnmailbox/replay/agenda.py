@@ -1,4 +1,4 @@
-"""What is to be done when, in virtual time."""
+"""Actions and their virtual times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Agenda", "Rank"]
 
 
 class Rank(enum.IntEnum):
-    """The order of what is due at the same instant."""
+    """The order of actions at the same instant."""
 
     EXPIRY = 0
     COMMITMENT = 1
@@ -31,7 +31,7 @@ class Agenda:
         heapq.heappush(self._heap, (at_ns, rank, self._noted, action))
 
     def until(self, end_ns: int) -> Iterator[tuple[int, Callable[[], None]]]:
-        """Yield time and action of what is due by `end_ns`, that included.
+        """Yield time and action of all that is due by `end_ns`, that included.
 
         More may be noted meanwhile, for the time last yielded or later.
         """

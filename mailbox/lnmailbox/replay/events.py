@@ -23,7 +23,7 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 
 
 class Origin(enum.Enum):
-    """Whose payment it is (lnd: `HtlcEvent.EventType`)."""
+    """The origin of a payment (lnd: `HtlcEvent.EventType`)."""
 
     UNKNOWN = "UNKNOWN"
     SEND = "SEND"
@@ -32,7 +32,7 @@ class Origin(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What happened; the value is the name of the field that says so."""
+    """The kind of an event; its value is the name of the field that tells it."""
 
     ADD = "forward_event"
     FAIL = "forward_fail_event"
@@ -47,7 +47,7 @@ COUNTED_ONLY = (Kind.FINAL, Kind.SUBSCRIBED)
 
 @attrs.frozen(kw_only=True)
 class HtlcEvent:
-    """One event of the log. What the line leaves out is zero."""
+    """One event of the log. Fields that the line leaves out are zero."""
 
     line: int
     """Number of the line in the file, from 1."""
@@ -59,7 +59,7 @@ class HtlcEvent:
     """Zero for the node's own payments."""
     incoming_htlc_id: int = 0
     outgoing_channel: ShortChannelID = ShortChannelID()
-    """Zero where the payment is to the node itself."""
+    """Zero if the payment is to the node itself."""
     outgoing_htlc_id: int = 0
     incoming_amount: int = 0
     """In msat, like `outgoing_amount`. Only Adds and failures of a link carry amounts."""
@@ -75,7 +75,7 @@ class LogWarning:
 
     text: str
     line: int | None = None
-    """Number of the line in the file, from 1; None where it is not about one line."""
+    """Number of the line in the file, from 1; None if it is not about one line."""
 
     def __str__(self) -> str:
         return self.text if self.line is None else f"line {self.line}: {self.text}"

@@ -1,4 +1,4 @@
-"""What became of every HTLC in the log, and when: the script that the replay plays.
+"""The result of every HTLC in the log, and its time: the script that the replay plays.
 
 Here is everything that the log alone decides: which events belong together, which repeat one
 another, and which of them lead to a packet. Nothing here knows of mailboxes or outages.
@@ -50,7 +50,7 @@ class Htlc:
     outgoing_channel: ShortChannelID
     outgoing_htlc_id: int
     has_add: bool
-    """Whether the log shows the Add: not for what this node is paid, nor for what is older."""
+    """Whether the log shows the Add: not for payments to this node, nor for older HTLCs."""
     incoming_amount: int = 0
     """In msat, like `outgoing_amount`."""
     outgoing_amount: int = 0
@@ -61,7 +61,7 @@ class Htlc:
 
     @property
     def fee(self) -> int:
-        """What forwarding it earns, in msat; 0 for an own payment and for unknown amounts."""
+        """The fee of forwarding it, in msat; 0 for an own payment and for unknown amounts."""
         return max(0, self.incoming_amount - self.outgoing_amount)
 
 
@@ -90,10 +90,10 @@ class History:
 
 
 def read_history(events: Sequence[HtlcEvent]) -> History:
-    """Make out what the events tell of.
+    """Return the HTLCs that the events tell of.
 
     A forward is known by its incoming channel and HTLC id, an own payment by the outgoing ones.
-    lnd may report an event again after a restart: what was reported before is left out, with a
+    lnd may report an event again after a restart: a repeated event is left out, with a
     warning. An event that is older than the one before it, or has no timestamp, counts as
     simultaneous with that one, with a warning too.
     """

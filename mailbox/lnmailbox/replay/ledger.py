@@ -1,4 +1,4 @@
-"""The accounting: what a mailbox must do with every packet, held against what it did.
+"""The accounting: the duties of a mailbox for every packet, compared with its deeds.
 
 An `Account` is told what went into one channel's mailbox and what came out, and keeps a model
 of it: what is undelivered, and what was taken but is not acked. It knows no threads and no
@@ -19,7 +19,7 @@ _P = TypeVar("_P")
 
 @attrs.define(kw_only=True)
 class Counts:
-    """What happened to the packets of one channel, or of all.
+    """Totals of the packets of one channel, or of all.
 
     If nothing was lost, `adds` is the sum of delivered, refused, expired and waiting.
     """
@@ -83,7 +83,7 @@ class Account(Generic[_P]):
 
     @property
     def undelivered(self) -> list[_P]:
-        """What the mailbox must deliver next, in order: replies before Adds."""
+        """The packets that the mailbox must deliver next, in order: replies before Adds."""
         return [*self._replies, *self._adds]
 
     @property
@@ -121,7 +121,7 @@ class Account(Generic[_P]):
         return True
 
     def acked(self, packet: _P, was_there: bool) -> None:
-        """The link acked a packet it has; `was_there` is what the mailbox answered."""
+        """The link acked a packet it has; `was_there` is the mailbox's answer."""
         entry = self._taken.pop(packet)
         if not was_there:
             self.counts.lost += 1
@@ -176,7 +176,7 @@ class Account(Generic[_P]):
             self.counts.lost += 1
 
     def inventory(self, found: Sequence[_P]) -> None:
-        """Compare what is undelivered with what was found in the mailbox, to the last packet."""
+        """Compare the undelivered packets with those found in the mailbox, to the last one."""
         there = set(found)
         missing = [packet for packet in self.undelivered if packet not in there]
         expected = dict.fromkeys(packet for packet in self.undelivered if packet in there)

@@ -1,4 +1,4 @@
-"""The link of one channel, reduced to what it does with its mailbox (lnd: `channelLink`)."""
+"""The link of one channel, reduced to its dealings with its mailbox (lnd: `channelLink`)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Link:
         return self._thread.submit(self._come_back)
 
     def sweep(self) -> concurrent.futures.Future[list[HTLCPacket]]:
-        """Take what is there, without waiting for more."""
+        """Take all mail that is there, without waiting for more."""
         return self._thread.submit(self._sweep)
 
     def close(self) -> None:

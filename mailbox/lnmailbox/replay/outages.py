@@ -1,4 +1,4 @@
-"""When a channel's link is away: what `--down CHANNEL:START:SECONDS` says."""
+"""The times at which links are away: `--down CHANNEL:START:SECONDS`."""
 
 from __future__ import annotations
 

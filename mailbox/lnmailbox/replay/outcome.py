@@ -1,4 +1,4 @@
-"""What a replay came to."""
+"""The outcome of a replay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FailedBack:
     """An Add that went back because an outage outlasted it."""
 
     at_ns: int
-    """When its deadline was, in ns since the first event; later where a link left later."""
+    """Its deadline, in ns since the first event; later if a link left later."""
     htlc: Htlc
 
     @property
@@ -29,7 +29,7 @@ class FailedBack:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What a replay came to."""
+    """The outcome of a replay."""
 
     events: dict[Kind, int]
     end_ns: int
@@ -40,10 +40,10 @@ class Outcome:
     failed_back: list[FailedBack]
     """In order of time."""
     replies_held: int
-    """Results in the log of which no reply was made, as their Add is still waiting at the end."""
+    """Results in the log without a reply, because their Adds still wait at the end."""
     warnings: list[LogWarning]
     was_given_up: bool
-    """Whether a mailbox stalled; a warning says which. What was not reached is not counted."""
+    """Whether a mailbox stalled; a warning says which. Later events are not counted."""
 
     @property
     def holds(self) -> bool:

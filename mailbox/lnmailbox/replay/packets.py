@@ -1,8 +1,9 @@
-"""The packets that the switch of a replay makes from what the log tells."""
+"""The packets that the switch of a replay makes from the log."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from lnmailbox import CircuitKey, ErrorEncrypter, HTLCPacket
 from lnmailbox.wire import (
@@ -17,7 +18,10 @@ from lnmailbox.wire import (
 
 from .history import Htlc, Result
 
-__all__ = ["add_packet", "channel_id", "circuit_key", "reply_packet"]
+__all__ = ["AddKey", "add_packet", "channel_id", "circuit_key", "failed_key", "reply_packet"]
+
+AddKey = tuple[ShortChannelID, CircuitKey]
+"""By which an Add is known: the outgoing channel, and the incoming key."""
 
 
 def channel_id(channel: ShortChannelID) -> ChannelID:
@@ -61,6 +65,14 @@ def reply_packet(htlc: Htlc) -> HTLCPacket:
         amount=htlc.outgoing_amount,
         htlc=UpdateFulfillHTLC() if settled else UpdateFailHTLC(),
     )
+
+
+def failed_key(fail: HTLCPacket, adds: Collection[AddKey]) -> AddKey | None:
+    """Return which of these Adds the packet fails; None if it is none of them."""
+    if fail.outgoing_chan_id == ShortChannelID():  # lnd's have no outgoing ids
+        return next((key for key in adds if key[1] == fail.in_key), None)
+    key = (fail.outgoing_chan_id, fail.in_key)
+    return key if key in adds else None
 
 
 class _Tagger:

@@ -1,4 +1,4 @@
-"""What a replay came to, as text for people or as one JSON object."""
+"""The outcome of a replay, as text for people or as one JSON object."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def json_report(outcome: Outcome) -> str:
 
 
 def text_report(outcome: Outcome) -> str:
-    """Return the report for people: the channels, what outages cost, and the accounting."""
+    """Return the report for people: the channels, the cost of outages, and the accounting."""
     return "\n".join(_paragraphs(outcome))
 
 

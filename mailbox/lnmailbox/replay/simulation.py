@@ -22,7 +22,6 @@ from typing import TypeVar
 import attrs
 
 from lnmailbox import (
-    CircuitKey,
     HTLCPacket,
     MailBox,
     MailBoxConfig,
@@ -40,7 +39,7 @@ from .ledger import Account, Counts
 from .link import Link
 from .outages import Outage, merge_outages
 from .outcome import FailedBack, Outcome
-from .packets import add_packet, channel_id, circuit_key, reply_packet
+from .packets import AddKey, add_packet, channel_id, circuit_key, failed_key, reply_packet
 
 __all__ = ["COMMIT_INTERVAL_NS", "simulate"]
 
@@ -99,7 +98,7 @@ class _Channel:
     account: Account[HTLCPacket] = attrs.field(factory=Account)
     is_up: bool = True
     batch: list[HTLCPacket] = attrs.field(factory=list)
-    """What the link took and will commit; a new list for every batch."""
+    """Packets that the link took and will commit; a new list for every batch."""
 
 
 @attrs.define(eq=False)
@@ -108,9 +107,6 @@ class _Add:
     packet: HTLCPacket
     has_ended: bool = False
     """Whether the log's result has come already."""
-
-
-_AddKey = tuple[ShortChannelID, CircuitKey]
 
 
 class _Replay:
@@ -142,7 +138,7 @@ class _Replay:
         self._deadlines: dict[int, list[_Channel]] = {}
         self._replies: deque[tuple[ShortChannelID, HTLCPacket]] = deque()
         # Adds that are neither committed nor failed; then those whose reply may come any time.
-        self._open: dict[_AddKey, _Add] = {}
+        self._open: dict[AddKey, _Add] = {}
         self._committed: set[Htlc] = set()
         self._failed_back: list[FailedBack] = []
         self._warnings = list(history.warnings)
@@ -305,7 +301,7 @@ class _Replay:
             deliver()
 
     def _take(self, channel: _Channel, deliver: Callable[[], None] | None = None) -> None:
-        """Let the link take what there is; it waits already when `deliver` is called."""
+        """Let the link take all mail that is there; it waits already when `deliver` is called."""
         account = channel.account
         while count := account.undelivered_count:
             taken: list[HTLCPacket] = []
@@ -325,7 +321,7 @@ class _Replay:
                     self._handle(channel, packet)
 
     def _handle(self, channel: _Channel, packet: HTLCPacket) -> None:
-        """Do what the link does with a packet that it took."""
+        """Handle a packet that the link took."""
         if type(packet.htlc) is UpdateAddHTLC:
             add = self._open[_key(packet)]
             packet.outgoing_htlc_id = add.htlc.outgoing_htlc_id
@@ -339,7 +335,7 @@ class _Replay:
             self._agenda.note(self._clock.now_ns() + COMMIT_INTERVAL_NS, Rank.COMMITMENT, commit)
 
     def _fails_of(self, adds: Iterable[_Add]) -> Iterator[tuple[_Add, HTLCPacket]]:
-        """Wait for what mailboxes fail back; yield each Add with its fail packet."""
+        """Wait until mailboxes have failed these Adds; yield each Add with its fail packet."""
         missing = {_key(add.packet): add for add in adds}
         while missing:
             try:
@@ -349,8 +345,9 @@ class _Replay:
                 for channel, add in zip(late, missing.values(), strict=True):
                     channel.account.lose([add.packet])
                 raise self._stalled(late[0], "did not fail an Add back") from None
-            if _key(fail) in missing and at_ns == self._clock.now_ns():
-                yield missing.pop(_key(fail)), fail
+            key = failed_key(fail, missing)
+            if key is not None and at_ns == self._clock.now_ns():
+                yield missing.pop(key), fail
             else:
                 self._stray(fail)
 
@@ -392,9 +389,9 @@ class _Replay:
         self._warnings.append(LogWarning(text))
 
 
-def _key_of(htlc: Htlc) -> _AddKey:
+def _key_of(htlc: Htlc) -> AddKey:
     return htlc.outgoing_channel, circuit_key(htlc)
 
 
-def _key(packet: HTLCPacket) -> _AddKey:
+def _key(packet: HTLCPacket) -> AddKey:
     return packet.outgoing_chan_id, packet.in_key

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 
 import attrs
 
 from ..contract import MailBox, MailBoxConfig, SwitchConfig, require_short_chan_id
+from ..contract.config import called_with
 from ..errors import MailBoxShuttingDown, PacketAlreadyExists, UnknownHTLCType
 from ..mailboxes.memory import MemoryMailBox
 from ..packet import HTLCPacket
@@ -25,14 +25,9 @@ _logger = logging.getLogger(__name__)
 _REFUSALS = (PacketAlreadyExists, UnknownHTLCType)
 
 
-def _check_callable(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not callable(value):
-        raise TypeError(f"{attribute.name} must be callable, got {value!r}")
-
-
 @attrs.frozen(kw_only=True)
 class MailOrchestratorConfig(SwitchConfig):
-    """What every mailbox of an orchestrator is told (lnd: `mailOrchConfig`).
+    """The configuration of an orchestrator and its mailboxes (lnd: `mailOrchConfig`).
 
     Attributes:
         fetch_update, forward_packets, clock, expiry: as in `MailBoxConfig`.
@@ -42,13 +37,13 @@ class MailOrchestratorConfig(SwitchConfig):
             making the mailbox of.
 
     Raises:
-        TypeError: a callback can't be called as `MailBoxConfig` says or is a coroutine function,
-            `mailbox_factory` can't be called, or `clock` is no clock.
+        TypeError: a callback or `mailbox_factory` is a coroutine function or can't be called as
+            described, or `clock` is no clock.
         ValueError: `expiry` is not a finite number of at least 0.
     """
 
     mailbox_factory: Callable[[MailBoxConfig], MailBox] = attrs.field(
-        default=MemoryMailBox, validator=_check_callable
+        default=MemoryMailBox, validator=called_with("config")
     )
 
 
@@ -99,10 +94,10 @@ class MailOrchestrator:
             mailbox = self._find(chan_id)
             if mailbox is None:
                 mailbox = self._config.mailbox_factory(config)
-                mailbox.start()
                 try:
+                    mailbox.start()
                     self._register(chan_id, mailbox)
-                except MailBoxShuttingDown:
+                except Exception:
                     mailbox.stop()
                     raise
         return mailbox
@@ -112,19 +107,19 @@ class MailOrchestrator:
     ) -> None:
         """Make `short_chan_id` lead to `mailbox` (lnd: `BindLiveShortChanID`).
 
-        First gives it the packets that are parked for the id, in order, and gives the mailbox
-        the id. What `deliver` gets meanwhile comes after them. A packet that the mailbox refuses,
-        as a duplicate or as no HTLC, is logged and dropped. If anything else goes wrong, the
-        packet and those after it stay parked, and the next call goes on with them. An id that
-        leads to another mailbox leads to this one from now on; a mailbox can have several ids.
+        Gives the mailbox the id and then the packets that are parked for it, in order. Packets
+        that are delivered meanwhile come after them. A packet that the mailbox refuses, because
+        it is a duplicate or no HTLC, is logged and dropped. If anything else is raised, that
+        packet and the ones after it stay parked, and the next call goes on with them. If the id
+        led to another mailbox, it leads to this one from now on. A mailbox can have several ids.
         May block while another thread makes or binds a mailbox.
 
         Args:
-            mailbox: the channel's; one that `get_or_create_mailbox` did not make is registered.
+            mailbox: the channel's. It is registered if `get_or_create_mailbox` did not make it.
 
         Raises:
-            MailBoxShuttingDown: the orchestrator was stopped, or the mailbox was, and packets
-                are parked. Those that it did not get stay parked.
+            MailBoxShuttingDown: the orchestrator was stopped, or packets are parked and the
+                mailbox was stopped.
             ValueError: the channel has another mailbox, or `chan_id` is not 32 bytes.
             TypeError: `mailbox` is not a `MailBox`, or `short_chan_id` not a `ShortChannelID`.
         """
@@ -134,21 +129,23 @@ class MailOrchestrator:
         require_short_chan_id(short_chan_id)
         with self._setup_lock:
             known = self._find(chan_id)
-            if known is None:
-                self._register(chan_id, mailbox)
-            elif known is not mailbox:
+            if known is not None and known is not mailbox:
                 raise ValueError(f"channel {chan_id} has another mailbox: {known!r}")
             mailbox.short_chan_id = short_chan_id
+            self._register(chan_id, mailbox)
             while (packet := self._first_parked_or_make_live(short_chan_id, mailbox)) is not None:
                 try:
-                    self._move(mailbox, short_chan_id, packet)
+                    self._add_or_log(mailbox, packet)
+                    self._drop_first(short_chan_id, packet)
                 except Exception:
                     raise
                 except BaseException:
-                    # Finish the step, so that the packet is not here and there. If it is in the
-                    # mailbox already, that refuses it.
+                    # After an interrupt, finish the step: the packet must not be in two places.
+                    # If the mailbox has it already, it refuses it.
                     with suppress(Exception):
-                        self._move(mailbox, short_chan_id, packet)
+                        with suppress(*_REFUSALS):
+                            mailbox.add_packet(packet)
+                        self._drop_first(short_chan_id, packet)
                     raise
 
     def deliver(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
@@ -185,7 +182,10 @@ class MailOrchestrator:
             dropped = len(self._unclaimed_packets)
             self._unclaimed_packets.clear()
         if dropped:
-            _logger.warning("stopped with %d packets for channels that never went live", dropped)
+            with suppress(Exception):  # what a log's filter may raise
+                _logger.warning(
+                    "stopped with %d packets for channels that never went live", dropped
+                )
         for mailbox in mailboxes:
             mailbox.signal_stop()
         for mailbox in mailboxes:
@@ -225,11 +225,13 @@ class MailOrchestrator:
                 self._live_index[short_chan_id] = mailbox
             return packet
 
-    def _move(self, mailbox: MailBox, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
+    def _add_or_log(self, mailbox: MailBox, packet: HTLCPacket) -> None:
         try:
             mailbox.add_packet(packet)
         except _REFUSALS:
             with suppress(Exception):  # what a log's filter may raise
                 _logger.exception("%r refused parked packet %s", mailbox, packet.keystone)
+
+    def _drop_first(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
         with self._lock:
             self._unclaimed_packets.drop_first(short_chan_id, packet)

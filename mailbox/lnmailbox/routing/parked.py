@@ -1,4 +1,4 @@
-"""Packets for channels that are not live: a data structure without a lock."""
+"""Packets for channels that are not live. No locks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ __all__ = ["ParkedPackets"]
 
 
 class ParkedPackets:
-    """For each short channel id packets in order of arrival, one at most of each class and key.
+    """For each short channel id, packets in order of arrival (lnd: `unclaimedPackets`).
 
-    lnd: `unclaimedPackets`.
+    At most one of each class and key. Binding moves them one by one: `first`, add to the mailbox,
+    `drop_first`.
     """
 
     def __init__(self) -> None:
-        # Keyed by what made each unique when it arrived. No channel has an empty dict.
+        # By class and key when the packet arrived. No dict is empty.
         self._channels: dict[ShortChannelID, OrderedDict[tuple[bool, CircuitKey], HTLCPacket]] = {}
 
     def __len__(self) -> int:
