@@ -1,4 +1,4 @@
-"""When the effects of a clock's move are over."""
+"""Waiting for the effects of `ManualClock.advance`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["wait_until_quiet"]
 
 
 def wait_until_quiet(clock: Clock, timeout: float = PATIENCE) -> None:
-    """Block until whatever was due at this time on this clock has happened.
+    """Block until everything that is due now on this clock has happened.
 
-    That is: every Add that has expired, in any running mailbox with this clock or one that equals
-    it, was handed to `forward_packets`, and that has returned. Call it after
-    `ManualClock.advance`, before you look.
+    Then each Add that had expired was handed to `forward_packets`, and this has returned. That
+    goes for all running mailboxes of this package with this clock, or one that equals it. To be
+    called after `ManualClock.advance`, before a test looks at the effects.
 
     Args:
         clock: of the mailboxes.

@@ -1,7 +1,7 @@
 """Threads for tests: calls in the background, calls that must block, errors that surface.
 
-Nothing here sleeps for a guessed time. What has to happen is waited for, with `PATIENCE` as the
-time after which a test has failed.
+Nothing here sleeps for a guessed time. A test waits for what has to happen, and fails if that
+takes longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 PATIENCE = 20.0
-"""Seconds until something that should have happened is taken not to happen any more."""
+"""Seconds that a test waits for something that has to happen."""
 
 
 class Call(Generic[T]):
-    """A function running on a thread of its own, and what became of it."""
+    """A function call on a thread of its own, with its result or error."""
 
     def __init__(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> None:
         name = getattr(function, "__qualname__", repr(function))
@@ -52,9 +52,9 @@ class Call(Generic[T]):
     def wait_until_blocked(self) -> None:
         """Wait until the thread stands still inside the function; fail if the function ends.
 
-        Standing still is seen, not assumed: the thread is at the same instruction of the same
-        frame each time one looks. A starved thread or a busy loop can look like that too; then
-        the test is weaker for once, but it does not fail for it.
+        The thread stands still if it is at the same instruction of the same frame in several
+        looks. A starved thread or a busy loop can look like that too. Then the test is weaker
+        for once, but it does not fail.
         """
         looks = 0
         frame: FrameType | None = None
@@ -72,7 +72,7 @@ class Call(Generic[T]):
 def blocked(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Call[T]:
     """Call the function on a thread and return as soon as it blocks there.
 
-    What the test does next is what must unblock it: `result()` waits for that.
+    The test must unblock it next; `result()` waits for that.
     """
     call = Call(function, *args, **kwargs)
     call.wait_until_blocked()

@@ -1,19 +1,30 @@
-"""Contract 5 to 10: ack, reset, duplicates, and what is a packet at all."""
+"""Contract 5 to 10: acks, resets, duplicates, and the classes that are packets."""
 
 from __future__ import annotations
 
 import pytest
 
-from lnmailbox import MailBoxError, PacketAlreadyExists, UnknownHTLCType
-from lnmailbox.wire import (
+from ... import MailBoxError, PacketAlreadyExists, UnknownHTLCType
+from ...wire import (
     UpdateAddHTLC,
     UpdateFailHTLC,
     UpdateFailMalformedHTLC,
     UpdateFulfillHTLC,
 )
-
 from ..threads import blocked
-from .base import EXPIRY, MailBoxTests, add, drain, fail, key, numbers, packet, settle
+from .base import (
+    EXPIRY,
+    MailBoxTests,
+    add,
+    drain,
+    fail,
+    key,
+    message,
+    numbers,
+    packet,
+    said,
+    settle,
+)
 
 
 class SubclassedAdd(UpdateAddHTLC):
@@ -108,27 +119,21 @@ class AckTests(MailBoxTests):
     @pytest.mark.parametrize("kind", [settle, fail, add])
     @pytest.mark.parametrize("delivered", [True, False])
     def test_a_second_packet_with_a_key_is_refused(self, box, kind, delivered):
-        """Contract 6: and nothing changes; an equal packet is a second one as well."""
-        box.add_packet(kind(1))
+        """Contract 6: and nothing changes; it may be an equal packet or the very same one."""
+        packet = kind(1)
+        box.add_packet(packet)
         if delivered:
             drain(box.packet_outbox)
         before = box.statistics()
 
-        with pytest.raises(PacketAlreadyExists) as caught:
-            box.add_packet(kind(1))
+        for second in (kind(1), packet):
+            with pytest.raises(PacketAlreadyExists) as caught:
+                box.add_packet(second)
+            assert isinstance(caught.value, MailBoxError)
 
-        assert isinstance(caught.value, MailBoxError)
         assert before == box.statistics()
         box.reset_packets()
         assert [1] == numbers(drain(box.packet_outbox))
-
-    def test_the_very_same_packet_is_refused_as_well(self, box):
-        """Contract 6."""
-        packet = add(1)
-        box.add_packet(packet)
-
-        with pytest.raises(PacketAlreadyExists):
-            box.add_packet(packet)
 
     def test_a_settle_and_a_fail_can_not_share_a_key(self, box):
         """Contract 6: they are one class, the replies."""
@@ -144,11 +149,10 @@ class AckTests(MailBoxTests):
 
     def test_an_add_and_a_reply_may_share_a_key(self, box):
         """Contract 6."""
-        forth, back = add(1), settle(1)
-        box.add_packet(forth)
-        box.add_packet(back)
+        box.add_packet(add(1))
+        box.add_packet(settle(1))
 
-        assert [back, forth] == drain(box.packet_outbox)
+        assert said([settle(1), add(1)]) == said(drain(box.packet_outbox))
 
     @pytest.mark.parametrize("kind", [settle, add])
     def test_a_key_is_free_again_after_the_ack(self, box, kind):
@@ -185,9 +189,7 @@ class AckTests(MailBoxTests):
     @pytest.mark.parametrize("delivered", [True, False])
     def test_failing_an_add_that_shares_its_key_leaves_the_reply(self, box, switch, delivered):
         """Contract 7: the Add goes, the reply stays."""
-        reply = settle(1)
-        box.add_packet(add(1))
-        box.add_packet(reply)
+        box.add_packets([add(1), settle(1)])
         if delivered:
             drain(box.packet_outbox)
 
@@ -195,19 +197,17 @@ class AckTests(MailBoxTests):
 
         assert [1] == switch.fails_so_far()
         box.reset_packets()
-        assert [reply] == drain(box.packet_outbox)
+        assert said([settle(1)]) == said(drain(box.packet_outbox))
         assert box.has_packet(key(1))
 
     def test_an_expired_add_that_shares_its_key_leaves_the_reply(self, box, switch, clock):
         """Contract 7."""
-        reply = settle(1)
-        box.add_packet(add(1))
-        box.add_packet(reply)
+        box.add_packets([add(1), settle(1)])
 
         clock.advance(EXPIRY)
 
         assert [1] == switch.next_fails(1)
-        assert [reply] == drain(box.packet_outbox)
+        assert said([settle(1)]) == said(drain(box.packet_outbox))
 
     def test_a_mailbox_has_replies_until_they_are_acked(self, box):
         """Contract 8: delivered or not; Adds don't count."""
@@ -245,34 +245,26 @@ class AckTests(MailBoxTests):
             assert [0, 4, 6, 8, 3, 7, 9] == numbers(drain(box.packet_outbox))
 
     def test_a_reset_in_the_middle_begins_again_at_the_first(self, box):
-        """Contract 9."""
+        """Contract 9: and packets that are added afterwards come after it."""
         for number in range(6):
-            box.add_packet(settle(number))
+            box.add_packet(add(number))
         for taken in (1, 3, 0, 6):
             assert taken == len(box.packet_outbox.get_batch(taken) if taken else [])
             box.reset_packets()
+        box.add_packet(add(6))
 
-        assert [0, 1, 2, 3, 4, 5] == numbers(drain(box.packet_outbox))
-
-    def test_what_is_added_after_a_reset_comes_after_what_is_replayed(self, box):
-        """Contract 9."""
-        box.add_packet(add(1))
-        drain(box.packet_outbox)
-        box.reset_packets()
-        box.add_packet(add(2))
-
-        assert [1, 2] == numbers(drain(box.packet_outbox))
+        assert [0, 1, 2, 3, 4, 5, 6] == numbers(drain(box.packet_outbox))
 
     def test_a_reset_of_packets_leaves_messages_alone_and_the_other_way_round(self, box):
         """Contract 9."""
-        box.add_message("old")
+        box.add_message(message(1))
         box.add_packet(settle(1))
 
         box.reset_packets()
 
-        assert "old" == box.message_outbox.get_nowait()
+        assert message(1) == box.message_outbox.get_nowait()
 
-        box.add_message("newer")
+        box.add_message(message(2))
         drain(box.packet_outbox)
         box.reset_messages()
 
@@ -280,17 +272,17 @@ class AckTests(MailBoxTests):
         assert [] == drain(box.packet_outbox)
 
     def test_a_reset_of_messages_is_complete_when_it_returns(self, box):
-        """Contract 9: none of the old ones comes out afterwards, also to who waits."""
+        """Contract 9: the next receiver gets the first message after it."""
         for number in range(1000):
-            box.add_message(number)
+            box.add_message(message(number))
         box.message_outbox.get_batch(10)
 
         box.reset_messages()
 
         assert 0 == box.statistics().messages
         call = blocked(box.message_outbox.get)
-        box.add_message("new")
-        assert "new" == call.result()
+        box.add_message(message(1000))
+        assert message(1000) == call.result()
 
     def test_resets_of_an_empty_mailbox_do_nothing(self, box):
         """Contract 9."""
@@ -319,3 +311,26 @@ class AckTests(MailBoxTests):
             box.add_message(None)
 
         assert [] == drain(box.message_outbox)
+
+    @pytest.mark.parametrize("method", ["ack_packet", "nack_packet", "has_packet", "ack_packets"])
+    @pytest.mark.parametrize(
+        "no_key", [settle(1), 1, None, "1", []], ids=["packet", "1", "None", "text", "list"]
+    )
+    def test_a_key_that_can_not_be_one_is_refused(self, box, method, no_key):
+        """Contract 5: or a packet would come again and again, for ever acked in vain."""
+        box.add_packet(settle(1))
+        drain(box.packet_outbox)
+
+        with pytest.raises(TypeError):
+            getattr(box, method)([key(9), no_key] if method == "ack_packets" else no_key)
+
+        assert box.has_packet(key(1))
+
+    def test_a_key_alone_is_not_several_keys(self, box):
+        """Contract 5: although it is a tuple."""
+        box.add_packet(settle(1))
+
+        with pytest.raises(TypeError):
+            box.ack_packets(key(1))
+
+        assert box.has_packet(key(1))

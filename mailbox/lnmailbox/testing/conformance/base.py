@@ -1,4 +1,4 @@
-"""What the conformance tests work with: the factory, a switch that records, packets, gates."""
+"""The common ground of the conformance tests: factory, fixtures, packets, messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from lnmailbox import CircuitKey, HTLCPacket, MailBox, MailBoxConfig, ManualClock, Outbox
-from lnmailbox.wire import (
+from ... import CircuitKey, HTLCPacket, MailBox, MailBoxConfig, ManualClock, Outbox
+from ...wire import (
+    Message,
     ShortChannelID,
     UpdateAddHTLC,
     UpdateFailHTLC,
     UpdateFulfillHTLC,
 )
-
+from ..packets import contents
 from ..switch import Switch
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ EXPIRY = 60.0
 NANOSECOND = 1e-9
 
 CARRIERS = ["courier", "fail_add"]
-"""Who carries a fail packet to the switch."""
+"""By whom a fail packet gets to the switch."""
 
 CALLBACKS = ["fetch_update", "encrypt_first_hop", "forward_packets"]
 
@@ -48,15 +49,21 @@ def packet(number: int, htlc: Any, **fields: Any) -> HTLCPacket:
 
 
 def add(number: int, **fields: Any) -> HTLCPacket:
-    return packet(number, UpdateAddHTLC(id=number), **fields)
+    return packet(number, UpdateAddHTLC(id=number, amount=1_000 + number), **fields)
 
 
 def settle(number: int, **fields: Any) -> HTLCPacket:
-    return packet(number, UpdateFulfillHTLC(id=number), **fields)
+    preimage = number.to_bytes(32, "big")
+    return packet(number, UpdateFulfillHTLC(id=number, payment_preimage=preimage), **fields)
 
 
 def fail(number: int, **fields: Any) -> HTLCPacket:
-    return packet(number, UpdateFailHTLC(id=number), **fields)
+    return packet(number, UpdateFailHTLC(id=number, reason=bytes(292)), **fields)
+
+
+def message(number: int) -> Message:
+    """Return a wire message, of another size than its neighbours."""
+    return UpdateFailHTLC(id=number, reason=bytes(number % 300))
 
 
 def numbers(packets: Iterable[HTLCPacket]) -> list[int]:
@@ -73,12 +80,25 @@ def drain(outbox: Outbox[T]) -> list[T]:
             return items
 
 
+def said(items: Iterable[Any]) -> list[Any]:
+    """Return the content of packets or messages, for comparison."""
+    return [contents(item) if isinstance(item, HTLCPacket) else item for item in items]
+
+
 class MailBoxTests(ABC):
     """The base of the conformance tests: an implementation's test class provides the factory."""
 
     @abstractmethod
     def make_mailbox(self, config: MailBoxConfig) -> MailBox:
         """Return a new mailbox of the kind under test, empty and not started."""
+
+    def reopen(self, mailbox: MailBox) -> MailBox | None:
+        """End a mailbox as the end of its process would, and return what the next one opens.
+
+        That is a new mailbox with the same configuration, not started, with the unacked packets
+        of the old one. None if this kind does not outlive a process: the default.
+        """
+        return None
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -89,9 +109,18 @@ class MailBoxTests(ABC):
         return Switch()
 
     @pytest.fixture
-    def new_box(self, clock: ManualClock, switch: Switch) -> Iterator[Callable[..., MailBox]]:
-        """Makes mailboxes that are not started. The test's end stops those that still exist."""
+    def made(self) -> Iterator[weakref.WeakSet[MailBox]]:
+        """The mailboxes of the test. Those that still exist at its end are stopped."""
         made: weakref.WeakSet[MailBox] = weakref.WeakSet()
+        yield made
+        for box in list(made):
+            box.stop()
+
+    @pytest.fixture
+    def new_box(
+        self, clock: ManualClock, switch: Switch, made: weakref.WeakSet[MailBox]
+    ) -> Callable[..., MailBox]:
+        """Makes mailboxes that are not started."""
 
         def make(**options: Any) -> MailBox:
             defaults = {
@@ -105,10 +134,7 @@ class MailBoxTests(ABC):
             made.add(box)
             return box
 
-        yield make
-
-        for box in list(made):
-            box.stop()
+        return make
 
     @pytest.fixture
     def box(self, new_box: Callable[..., MailBox]) -> MailBox:

@@ -1,11 +1,10 @@
-"""`statistics()`: what a mailbox says about itself."""
+"""`statistics()`: counts of the content, and totals."""
 
 from __future__ import annotations
 
-from lnmailbox import MailBoxStatistics
-
+from ... import MailBoxStatistics
 from ..switch import Gate
-from .base import EXPIRY, MailBoxTests, add, drain, key, settle
+from .base import EXPIRY, MailBoxTests, add, drain, key, message, settle
 
 NOTHING = {
     "messages": 0,
@@ -27,7 +26,7 @@ def statistics(**fields):
 
 class StatisticsTests(MailBoxTests):
     def test_an_empty_mailbox_counts_zero(self, new_box):
-        """Also where it has not been started, and after it was stopped."""
+        """Before the start as well, and after the stop."""
         box = new_box()
 
         assert statistics() == box.statistics()
@@ -38,8 +37,8 @@ class StatisticsTests(MailBoxTests):
 
     def test_statistics_count_what_is_unacked_and_undelivered(self, box):
         """Step by step, through add, delivery, reset, nack and ack."""
-        for message in "abc":
-            box.add_message(message)
+        for number in range(3):
+            box.add_message(message(number))
         box.add_packets([settle(1), settle(2), add(3), add(4), add(5)])
         assert (
             statistics(

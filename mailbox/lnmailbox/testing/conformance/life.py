@@ -1,37 +1,27 @@
-"""Contract 17 to 19: start, stop, what is possible before and after, and what is left behind."""
+"""Contract 17 and 18: start and stop, and what is possible before and after."""
 
 from __future__ import annotations
 
-import gc
 import queue
 import threading
-import weakref
 
 import pytest
 
-from lnmailbox import MailBoxShuttingDown
-
+from ... import MailBoxShuttingDown
 from ..switch import Gate
 from ..threads import PATIENCE, Call, blocked, run_threads
 from .base import (
     CALLBACKS,
     CARRIERS,
-    CHANNEL,
     EXPIRY,
     MailBoxTests,
     add,
     drain,
     key,
+    message,
     numbers,
     settle,
 )
-
-
-def wait_for_threads_since(before):
-    """Wait for the end of every thread that was started since."""
-    for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
 
 
 class LifeTests(MailBoxTests):
@@ -39,7 +29,7 @@ class LifeTests(MailBoxTests):
         """Contract 18: receivers wait, and are woken by the start."""
         box = new_box()
         box.add_packets([add(1), settle(2)])
-        box.add_message("ping")
+        box.add_message(message(1))
 
         for outbox in (box.message_outbox, box.packet_outbox):
             with pytest.raises(queue.Empty):
@@ -53,14 +43,14 @@ class LifeTests(MailBoxTests):
 
         box.start()
 
-        assert "ping" == for_message.result()
+        assert message(1) == for_message.result()
         assert [2, 1] == numbers(for_packets.result())
 
     def test_before_the_start_acks_and_resets_work(self, new_box):
         """Contract 18."""
         box = new_box()
         box.add_packets([add(1), settle(2), settle(3)])
-        box.add_message("old")
+        box.add_message(message(1))
 
         assert box.has_packet(key(2))
         assert box.ack_packet(key(2))
@@ -68,11 +58,11 @@ class LifeTests(MailBoxTests):
         assert not box.nack_packet(key(3))
         box.reset_messages()
         box.reset_packets()
-        box.add_message("new")
+        box.add_message(message(2))
 
         box.start()
 
-        assert ["new"] == drain(box.message_outbox)
+        assert [message(2)] == drain(box.message_outbox)
         assert [3, 1] == numbers(drain(box.packet_outbox))
 
     def test_a_second_start_changes_nothing(self, box, switch, clock):
@@ -92,14 +82,15 @@ class LifeTests(MailBoxTests):
         """Contract 18: and the error says why."""
         box.add_packets([add(1), settle(2)])
         box.packet_outbox.get()
-        box.add_message("ping")
+        box.add_message(message(1))
         box.stop()
 
         for refused in [
-            lambda: box.add_message("pong"),
+            lambda: box.add_message(message(2)),
             lambda: box.add_packet(settle(3)),
             lambda: box.add_packet(add(3)),
             lambda: box.add_packets([add(3)]),
+            lambda: box.add_packets([]),
             lambda: box.nack_packet(key(2)),
             lambda: box.nack_packet(key(99)),
             box.reset_messages,
@@ -112,6 +103,7 @@ class LifeTests(MailBoxTests):
             lambda: box.message_outbox.get(timeout=0),
             lambda: box.packet_outbox.get(timeout=1e12),
             lambda: box.packet_outbox.get_batch(2),
+            lambda: box.message_outbox.get_batch(2, block=False),
         ]:
             with pytest.raises(MailBoxShuttingDown, match=r"^mailbox is shutting down$"):
                 refused()
@@ -155,7 +147,7 @@ class LifeTests(MailBoxTests):
         with pytest.raises(MailBoxShuttingDown):
             box.start()
         with pytest.raises(MailBoxShuttingDown):
-            box.add_message("ping")
+            box.add_message(message(1))
 
     @pytest.mark.parametrize("started", [True, False])
     def test_a_stop_wakes_every_receiver(self, new_box, started):
@@ -256,7 +248,7 @@ class LifeTests(MailBoxTests):
         assert [] == switch.fails_so_far()
         assert switch.quit.is_set()
         with pytest.raises(MailBoxShuttingDown):
-            box.add_message("ping")
+            box.add_message(message(1))
 
     def test_callbacks_may_stop_each_others_mailboxes(self, new_box, switch, clock):
         """Contract 17: two couriers that stop the other's mailbox both come back."""
@@ -293,7 +285,7 @@ class LifeTests(MailBoxTests):
         assert [1] == switch.fails_so_far()
 
     def test_a_mailbox_is_started_and_stopped_by_with(self, new_box):
-        """Contract 17 and 18: stopped also where the block raises, and the error goes on."""
+        """Contract 17 and 18: also if the block raises, and the error goes on."""
         box = new_box()
 
         with pytest.raises(ZeroDivisionError), box as entered:  # noqa: PT012
@@ -304,113 +296,6 @@ class LifeTests(MailBoxTests):
 
         with pytest.raises(MailBoxShuttingDown):
             box.packet_outbox.get_nowait()
-
-
-class LeftBehindTests(MailBoxTests):
-    def test_a_courier_is_a_daemon_thread_with_a_telling_name(self, box, switch, clock):
-        """Contract 19: it says what it is of, and the program can end without it."""
-        couriers = []
-        switch.when["fetch_update"] = lambda: couriers.append(threading.current_thread())
-        box.add_packet(add(1))
-
-        clock.advance(EXPIRY)
-
-        assert [1] == switch.next_fails(1)
-        [courier] = couriers
-        assert courier is not threading.current_thread()
-        assert courier.daemon
-        assert "lnmailbox" in courier.name
-        assert str(CHANNEL) in courier.name
-
-    def test_no_thread_is_left_by_a_stopped_mailbox(self, new_box, switch, clock):
-        """Contract 17 and 19: when `stop` returns, the couriers have ended."""
-        before = set(threading.enumerate())
-        box = new_box()
-        box.start()
-        box.add_packets(map(add, range(5)))
-        clock.advance(EXPIRY)
-        switch.next_fails(1)
-
-        box.stop()
-
-        assert before >= set(threading.enumerate())
-
-    def test_a_mailbox_that_nobody_references_is_collected(self, new_box, switch):
-        """Contract 19: with its Adds, which nobody can fail any more, and without its threads."""
-        before = set(threading.enumerate())
-        box = new_box()
-        box.start()
-        waiting = add(1)
-        box.add_packet(waiting)
-        box.add_packet(settle(2))
-        references = [weakref.ref(box), weakref.ref(waiting)]
-
-        del box, waiting
-        gc.collect()
-
-        assert [None, None] == [reference() for reference in references]
-        wait_for_threads_since(before)
-
-    def test_a_mailbox_does_not_live_on_through_its_last_errand(self, new_box, switch, clock):
-        """Contract 19: a courier that is in a callback when it is forgotten ends after it."""
-        before = set(threading.enumerate())
-        gate = Gate()
-        couriers = []
-
-        def remember_and_wait():
-            couriers.append(threading.current_thread())
-            gate.pass_through()
-
-        switch.when["forward_packets"] = remember_and_wait
-        box = new_box()
-        box.start()
-        box.add_packet(add(1))
-        clock.advance(EXPIRY)
-        gate.wait_until_reached()
-        box.add_packet(add(2))
-        reference = weakref.ref(box)
-        del box
-
-        gate.open()
-
-        assert [1] == switch.next_fails(1)
-        couriers.pop().join(PATIENCE)
-        gc.collect()
-        assert reference() is None
-        wait_for_threads_since(before)
-
-    @pytest.mark.parametrize("kind", [settle, add])
-    @pytest.mark.parametrize("delivered", [True, False])
-    def test_nothing_is_left_of_what_is_acked(self, box, kind, delivered):
-        """Contract 5: 20,000 packets come and go, with a reader or without one."""
-        references = []
-        for number in range(20_000):
-            packet = kind(number)
-            box.add_packet(packet)
-            if delivered:
-                assert packet is box.packet_outbox.get()
-            assert box.ack_packet(key(number))
-            if number % 1000 == 0:
-                references.append(weakref.ref(packet))
-
-        del packet
-        gc.collect()
-
-        statistics = box.statistics()
-        assert (0, 0) == (statistics.replies_unacked, statistics.adds_unacked)
-        assert [None] * 20 == [reference() for reference in references]
-
-    def test_a_failed_add_is_forgotten(self, box, switch):
-        """Contract 13: once its fail packet has gone."""
-        packet = add(1)
-        box.add_packet(packet)
-        reference = weakref.ref(packet)
-
-        box.fail_add(packet)
-        del packet
-        gc.collect()
-
-        assert reference() is None
 
     def test_eight_threads_may_start_and_stop_at_once(self, new_box):
         """Contract 17, 18 and 27: a start that comes late is told so."""

@@ -1,101 +1,136 @@
-"""Contract 1 to 4: order, priority, what delivery means, identity."""
+"""Contract 1 to 4: order, priority, delivery, content."""
 
 from __future__ import annotations
 
+import asyncio
 import queue
-from itertools import count
 
 import pytest
 
-from lnmailbox.wire import UpdateAddHTLC
-
+from ... import AddRef, PaymentCircuit, SettleFailRef, select
 from ..threads import PATIENCE, Call, blocked, run_threads
-from .base import EXPIRY, SOURCE, MailBoxTests, add, drain, fail, key, numbers, settle
+from .base import (
+    CHANNEL,
+    EXPIRY,
+    SOURCE,
+    MailBoxTests,
+    add,
+    drain,
+    fail,
+    key,
+    message,
+    numbers,
+    said,
+    settle,
+)
 
 BAD_TIMEOUTS = [-1, -1e-9, float("nan"), float("inf"), -float("inf"), "1", True]
+
+
+def both_ways(box):
+    """Return how each of the two kinds of mail is added, made and received."""
+    return [
+        (box.add_message, message, box.message_outbox),
+        (box.add_packet, settle, box.packet_outbox),
+    ]
+
+
+def full(number, kind, **fields):
+    """Return a packet with something in every field but `link_failure`."""
+    return kind(
+        number,
+        outgoing_chan_id=CHANNEL,
+        outgoing_htlc_id=6,
+        amount=1_000,
+        incoming_amount=1_001,
+        circuit=PaymentCircuit(incoming=key(number), incoming_amount=1_001, outgoing_amount=1_000),
+        source_ref=AddRef(height=3, index=4),
+        dest_ref=SettleFailRef(source=CHANNEL, height=8),
+        local_failure=True,
+        has_source=True,
+        converted_error=True,
+        is_resolution=True,
+        incoming_timeout=800_040,
+        outgoing_timeout=800_000,
+        **fields,
+    )
 
 
 class OrderTests(MailBoxTests):
     def test_messages_come_out_once_in_the_order_they_went_in(self, box):
         """Contract 1."""
-        messages = [UpdateAddHTLC(id=number) for number in range(50)]
-        for message in messages:
-            box.add_message(message)
+        for number in range(50):
+            box.add_message(message(number))
 
-        received = drain(box.message_outbox)
-
-        assert list(map(id, messages)) == list(map(id, received))
+        assert list(map(message, range(50))) == drain(box.message_outbox)
 
     @pytest.mark.parametrize("kind", [settle, fail, add])
     def test_packets_of_a_class_come_out_once_in_the_order_they_went_in(self, box, kind):
         """Contract 1."""
-        packets = [kind(number) for number in (5, 3, 9, 1, 7)]
-        for packet in packets:
-            box.add_packet(packet)
+        for number in (5, 3, 9, 1, 7):
+            box.add_packet(kind(number))
 
-        assert packets == drain(box.packet_outbox)
+        assert [5, 3, 9, 1, 7] == numbers(drain(box.packet_outbox))
 
     def test_settles_and_fails_are_one_queue(self, box):
-        """Contract 1: replies are in the order in which they came, whatever they say."""
-        packets = [settle(1), fail(2), fail(3), settle(4)]
-        for packet in packets:
-            box.add_packet(packet)
+        """Contract 1: replies come out in the order in which they came, of either class."""
+        replies = [settle(1), fail(2), fail(3), settle(4)]
+        for reply in replies:
+            box.add_packet(reply)
 
-        assert packets == drain(box.packet_outbox)
+        assert said(replies) == said(drain(box.packet_outbox))
 
     def test_messages_and_packets_do_not_wait_for_each_other(self, box):
         """Contract 1: the two outboxes are independent."""
-        box.add_message("ping")
+        box.add_message(message(1))
 
         with pytest.raises(queue.Empty):
             box.packet_outbox.get_nowait()
 
         box.add_packet(settle(1))
 
-        assert ["ping"] == drain(box.message_outbox)
+        assert [message(1)] == drain(box.message_outbox)
         assert [1] == numbers(drain(box.packet_outbox))
 
     def test_one_item_goes_to_one_of_two_receivers(self, box):
-        """Contract 1: the other one goes on waiting, and gets the next item."""
-        for add_item, outbox in [
-            (box.add_message, box.message_outbox),
-            (box.add_packet, box.packet_outbox),
-        ]:
+        """Contract 1: the other receiver goes on waiting, and gets the next item."""
+        for add_item, make, outbox in both_ways(box):
             received = queue.Queue()
             calls = [
                 blocked(lambda outbox=outbox, received=received: received.put(outbox.get()))
                 for _ in range(2)
             ]
-            first, second = settle(1), settle(2)
 
-            add_item(first)
+            add_item(make(1))
 
-            assert first is received.get(timeout=PATIENCE)
+            assert said([make(1)]) == said([received.get(timeout=PATIENCE)])
             assert received.empty()
 
-            add_item(second)
+            add_item(make(2))
 
             for call in calls:
                 call.result()
-            assert second is received.get_nowait()
+            assert said([make(2)]) == said([received.get_nowait()])
             assert received.empty()
 
     @pytest.mark.parametrize("what", ["messages", "replies", "Adds"])
     def test_many_producers_and_receivers_see_each_item_once_and_in_order(self, box, what):
         """Contract 1 and 27: 4 threads add, 4 receive; each sees every producer's order."""
-        kind = add if what == "Adds" else settle
-        add_item = box.add_message if what == "messages" else box.add_packet
-        outbox = box.message_outbox if what == "messages" else box.packet_outbox
+        add_item, make, number_of, outbox = {
+            "messages": (box.add_message, message, lambda item: item.id, box.message_outbox),
+            "replies": (box.add_packet, settle, lambda item: item.htlc.id, box.packet_outbox),
+            "Adds": (box.add_packet, add, lambda item: item.htlc.id, box.packet_outbox),
+        }[what]
         each = 500
         received = queue.Queue()
 
         def produce(producer):
             for number in range(each):
-                add_item(kind(producer * each + number))
+                add_item(make(producer * each + number))
 
         def receive(receiver):
-            for packet in outbox:
-                received.put((receiver, packet.incoming_htlc_id))
+            for item in outbox:
+                received.put((receiver, number_of(item)))
 
         receivers = [Call(receive, receiver) for receiver in range(4)]
         run_threads(*(lambda producer=producer: produce(producer) for producer in range(4)))
@@ -119,7 +154,7 @@ class OrderTests(MailBoxTests):
         assert [2, 4, 1, 3] == numbers(drain(box.packet_outbox))
 
     def test_a_reply_that_comes_before_the_receiver_does_overtakes_every_add(self, box):
-        """Contract 2: what is next is decided when it is taken, not when it was added."""
+        """Contract 2: the next packet is chosen when it is taken, not when it was added."""
         box.add_packet(add(1))
         box.add_packet(add(2))
 
@@ -130,105 +165,73 @@ class OrderTests(MailBoxTests):
         assert 3 == box.packet_outbox.get().incoming_htlc_id
         assert 2 == box.packet_outbox.get().incoming_htlc_id
 
-    def test_replies_go_before_adds_after_a_reset_too(self, box):
-        """Contract 2 and 9."""
-        for packet in (add(1), settle(2)):
-            box.add_packet(packet)
-        drain(box.packet_outbox)
-        box.add_packet(settle(3))
-        box.add_packet(add(4))
-
-        box.reset_packets()
-
-        assert [2, 3, 1, 4] == numbers(drain(box.packet_outbox))
-
     @pytest.mark.parametrize("timeout", [0, 0.0, 1e-9, 0.01])
     def test_a_receive_that_times_out_consumes_nothing(self, box, timeout):
-        """Contract 3: by real time, also where the mailbox's clock stands still."""
-        for add_item, outbox in [
-            (box.add_message, box.message_outbox),
-            (box.add_packet, box.packet_outbox),
-        ]:
-            item = settle(1)
-
+        """Contract 3: it measures real time, and the mailbox's clock stands still."""
+        for add_item, make, outbox in both_ways(box):
             with pytest.raises(queue.Empty):
                 outbox.get(timeout=timeout)
             with pytest.raises(queue.Empty):
                 outbox.get_batch(3, timeout=timeout)
 
-            add_item(item)
+            add_item(make(1))
 
-            assert item is outbox.get(timeout=timeout)
+            assert said([make(1)]) == said([outbox.get(timeout=timeout)])
 
     def test_a_receive_that_does_not_block_is_empty_at_once(self, box):
         """Contract 3: as with `queue.Queue`."""
         for outbox in (box.message_outbox, box.packet_outbox):
-            with pytest.raises(queue.Empty):
-                outbox.get_nowait()
-            with pytest.raises(queue.Empty):
-                outbox.get(block=False)
-            with pytest.raises(queue.Empty):
-                outbox.get(False, 1e12)
-            with pytest.raises(queue.Empty):
-                outbox.get_batch(2, block=False)
+            for receive in (
+                outbox.get_nowait,
+                lambda outbox=outbox: outbox.get(block=False),
+                lambda outbox=outbox: outbox.get(False, 1e12),
+                lambda outbox=outbox: outbox.get_batch(2, block=False),
+            ):
+                with pytest.raises(queue.Empty):
+                    receive()
 
     @pytest.mark.parametrize("timeout", [None, EXPIRY, 1e12])
-    def test_a_receiver_waits_for_what_is_added(self, box, timeout):
+    def test_a_receiver_waits_for_an_item(self, box, timeout):
         """Contract 3: for ever, or for thousands of years."""
-        packet, message = settle(1), "ping"
-        for_packet = blocked(box.packet_outbox.get, timeout=timeout)
-        for_message = blocked(box.message_outbox.get, timeout=timeout)
+        for add_item, make, outbox in both_ways(box):
+            call = blocked(outbox.get, timeout=timeout)
 
-        box.add_packet(packet)
-        box.add_message(message)
+            add_item(make(1))
 
-        assert packet is for_packet.result()
-        assert message is for_message.result()
+            assert said([make(1)]) == said([call.result()])
 
     @pytest.mark.parametrize("timeout", BAD_TIMEOUTS)
     def test_a_timeout_that_is_no_span_of_time_is_refused(self, box, timeout):
-        """Contract 3: receiving says ValueError instead of waiting for ever, or not at all."""
+        """Contract 3: receiving raises ValueError instead of waiting for ever, or not at all."""
         for outbox in (box.message_outbox, box.packet_outbox):
             with pytest.raises(ValueError, match=r"^timeout must be a finite number of seconds"):
                 outbox.get(timeout=timeout)
             with pytest.raises(ValueError, match=r"^timeout must be a finite number of seconds"):
                 outbox.get_batch(2, timeout=timeout)
 
-    def test_a_receiver_is_woken_by_a_packet_that_a_reset_gives_back(self, box):
-        """Contract 3 and 9."""
-        for packet in (settle(1), add(2)):
-            box.add_packet(packet)
-            assert packet is box.packet_outbox.get()
-            call = blocked(box.packet_outbox.get)
-
-            box.reset_packets()
-
-            assert packet is call.result()
-            assert box.ack_packet(packet.in_key)
-
     def test_a_reset_wakes_as_many_receivers_as_it_has_packets_for(self, box):
         """Contract 3 and 9."""
-        packets = [settle(1), add(2), add(3)]
-        for packet in packets:
+        for packet in (settle(1), add(2), add(3)):
             box.add_packet(packet)
         drain(box.packet_outbox)
-        calls = [blocked(box.packet_outbox.get) for _ in packets]
+        calls = [blocked(box.packet_outbox.get) for _ in range(3)]
 
         box.reset_packets()
 
-        assert set(packets) == {call.result() for call in calls}
+        assert [1, 2, 3] == sorted(numbers(call.result() for call in calls))
 
-    def test_a_packet_is_handed_over_by_identity(self, box):
-        """Contract 4: first, and again after a reset."""
-        packets = [settle(1), add(2)]
+    def test_a_packet_comes_out_as_it_went_in(self, box, switch):
+        """Contract 4: field by field, first, and again after a reset."""
+        packets = [full(1, settle), full(2, fail), full(3, add, obfuscator=switch)]
+        expected = said(packets)
         for packet in packets:
             box.add_packet(packet)
 
-        first = drain(box.packet_outbox)
-        box.reset_packets()
-        second = drain(box.packet_outbox)
+        assert expected == said(drain(box.packet_outbox))
 
-        assert list(map(id, packets)) == list(map(id, first)) == list(map(id, second))
+        box.reset_packets()
+
+        assert expected == said(drain(box.packet_outbox))
 
     @pytest.mark.parametrize("kind", [settle, add])
     def test_a_mailbox_knows_a_packet_by_the_key_it_was_added_under(self, box, kind):
@@ -238,25 +241,19 @@ class OrderTests(MailBoxTests):
         packet.outgoing_htlc_id = 77
         packet.incoming_htlc_id = 99
 
+        assert (kind is settle) is box.has_packet(key(1))
+        assert not box.has_packet(key(99))
+        assert not box.nack_packet(key(99))
+        assert box.nack_packet(key(1))
+        assert 1 == box.packet_outbox.get().htlc.id
+
         box.reset_packets()
 
-        assert packet is box.packet_outbox.get()
+        assert 1 == box.packet_outbox.get().htlc.id
         assert not box.ack_packet(key(99))
         assert box.ack_packet(key(1))
         box.reset_packets()
         assert [] == drain(box.packet_outbox)
-
-    def test_a_packet_that_was_changed_is_given_back_under_its_first_key(self, box):
-        """Contract 4."""
-        box.add_packet(settle(1))
-        packet = box.packet_outbox.get()
-        packet.incoming_htlc_id = 99
-
-        assert box.has_packet(key(1))
-        assert not box.has_packet(key(99))
-        assert not box.nack_packet(key(99))
-        assert box.nack_packet(key(1))
-        assert packet is box.packet_outbox.get()
 
     def test_the_fail_of_a_changed_add_has_the_key_it_was_added_under(self, box, switch, clock):
         """Contract 4 and 14: the circuit upstream is known by that key."""
@@ -279,12 +276,88 @@ class OrderTests(MailBoxTests):
             return "ended"
 
         calls = [blocked(read, box.message_outbox), blocked(read, box.packet_outbox)]
-        for number, packet in zip(count(), [settle(1), add(2), fail(3)]):
-            box.add_message(number)
-            assert number == received.get(timeout=PATIENCE)
-            box.add_packet(packet)
-            assert packet is received.get(timeout=PATIENCE)
+        for number in (1, 2, 3):
+            for add_item, make, _ in both_ways(box):
+                add_item(make(number))
+                assert said([make(number)]) == said([received.get(timeout=PATIENCE)])
 
         box.stop()
 
         assert ["ended", "ended"] == [call.result() for call in calls]
+
+    def test_a_coroutine_receives_what_a_thread_would(self, box):
+        """Contract 1 to 3: at once or later; a call that is cancelled consumes nothing."""
+
+        async def receive():
+            for add_item, make, outbox in both_ways(box):
+                add_item(make(1))
+                assert said([make(1)]) == said([await outbox.async_get()])
+
+                waiting = asyncio.ensure_future(outbox.async_get_batch(2))
+                cancelled = asyncio.ensure_future(outbox.async_get())
+                await asyncio.sleep(0)
+                cancelled.cancel()
+                await asyncio.to_thread(add_item, make(2))
+
+                assert said([make(2)]) == said(await waiting)
+                with pytest.raises(asyncio.CancelledError):
+                    await cancelled
+            box.stop()
+            return [item async for item in box.packet_outbox]
+
+        assert [] == asyncio.run(receive())
+
+    def test_a_select_takes_one_item_of_one_outbox(self, box):
+        """Contract 1 and 3."""
+        outboxes = [box.message_outbox, box.packet_outbox]
+        with pytest.raises(queue.Empty):
+            select(*outboxes, timeout=0)
+        call = blocked(select, *outboxes)
+
+        box.add_packet(settle(1))
+        box.add_message(message(1))
+
+        outbox, item = call.result()
+        [other] = {*outboxes} - {outbox}
+        assert [0, 1] == [outbox.qsize(), other.qsize()]
+        assert said([item, other.get()]) in (
+            [message(1), *said([settle(1)])],
+            [*said([settle(1)]), message(1)],
+        )
+
+    def test_an_outbox_tells_its_size(self, box, clock, switch):
+        """With the caveats of `queue.Queue`; what was taken or has expired does not count."""
+        box.add_message(message(1))
+        box.add_packets([add(1), settle(2), settle(3)])
+
+        assert [1, 3] == [box.message_outbox.qsize(), box.packet_outbox.qsize()]
+
+        box.packet_outbox.get()
+        clock.advance(EXPIRY)
+
+        assert [False, False] == [box.message_outbox.empty(), box.packet_outbox.empty()]
+        assert 1 == box.packet_outbox.qsize()
+        assert [1] == switch.next_fails(1)
+        drain(box.packet_outbox)
+        assert box.packet_outbox.empty()
+
+
+class IdentityTests(MailBoxTests):
+    """For mailboxes that hand over the very objects."""
+
+    def test_what_comes_out_is_the_very_object_that_went_in(self, box):
+        """Contract 4: a packet also after a reset, when it was given back, and if changed."""
+        sent, packets = message(1), [settle(2), add(3)]
+        box.add_message(sent)
+        box.add_packets(packets)
+
+        assert sent is box.message_outbox.get()
+        for undo in (box.reset_packets, lambda: [box.nack_packet(key(n)) for n in (2, 3)]):
+            first = drain(box.packet_outbox)
+            first[0].outgoing_htlc_id += 1
+            undo()
+            again = drain(box.packet_outbox)
+            undo()
+
+            assert list(map(id, packets)) == list(map(id, first)) == list(map(id, again))
+        assert 2 == packets[0].outgoing_htlc_id
