@@ -9,15 +9,16 @@ import threading
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from time import perf_counter
+from time import monotonic_ns, perf_counter
 from typing import Any
 
-from lnmailbox import HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox
+from lnmailbox import HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox, SystemClock
+from lnmailbox.contract import Hand
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, TemporaryChannelFailure
 
 from .harness import CHANNEL, make_mailbox, make_packets, ratio, take_turns
 
-__all__ = ["expiry", "growth", "reset", "weight"]
+__all__ = ["anywhere", "clock_back", "expiry", "growth", "reset", "weight"]
 
 ROUNDS = 7
 
@@ -85,6 +86,82 @@ def reset(scale: float) -> dict[str, float]:
     resets, lists = take_turns({"reset": reset_seconds, "list": list_seconds}, 15).values()
     mailbox.stop()
     return {"ratio": ratio(resets, lists), "reset ms": statistics.median(resets) * 1e3}
+
+
+def anywhere(scale: float) -> dict[str, float]:
+    """`fail_add` and the undoing of a receive among 100,000 packets, compared with among 1,000.
+
+    The Adds that are failed wait in the mailbox, from the newest to the oldest. What is undone
+    are receives of the 100 packets that come next, as after an interrupt.
+    """
+    turns: dict[str, dict[str, Callable[[], float]]] = {"fail_add": {}, "put_back": {}}
+    mailboxes = []
+    for size in 1_000, 100_000:
+        packets = make_packets(max(200, int(size * scale)))
+        mailbox = make_mailbox()
+        mailboxes.append(mailbox)
+        mailbox.add_packets(packets)
+        turns["fail_add"][f"{size:,}"] = partial(_fail_and_add, mailbox, packets[-100:])
+        turns["put_back"][f"{size:,}"] = partial(_take_and_put_back, mailbox)
+    numbers = {}
+    for what, measured in turns.items():
+        few, many = take_turns(measured, ROUNDS).values()
+        numbers[f"{what}: ratio"] = ratio(many, few)
+        numbers[f"{what}: µs"] = statistics.median(many) * 1e6
+    for mailbox in mailboxes:
+        mailbox.stop()
+    return numbers
+
+
+def _fail_and_add(mailbox: MemoryMailBox, packets: list[HTLCPacket]) -> float:
+    start = perf_counter()
+    for packet in reversed(packets):
+        mailbox.fail_add(packet)
+    seconds = perf_counter() - start
+    mailbox.add_packets(packets)
+    return seconds / len(packets)
+
+
+def _take_and_put_back(mailbox: MemoryMailBox) -> float:
+    hand: Hand[HTLCPacket] = Hand()
+    mailbox.packet_outbox._take_into(hand, 100)
+    start = perf_counter()
+    hand.put_back()
+    return (perf_counter() - start) / len(hand)
+
+
+def clock_back(scale: float) -> dict[str, float]:
+    """Get, ack and add with 4,000 Adds waiting whose deadlines are out of order.
+
+    The clock went back by an hour after the first half of them. Compared with a clock that did
+    not.
+    """
+    lying = max(100, int(4_000 * scale))
+    turns = {}
+    mailboxes = []
+    for back_s in 0.0, 3600.0:
+        clock = _SettableClock()
+        packets = make_packets(lying + max(100, int(20_000 * scale)))
+        mailbox = make_mailbox(clock)
+        mailboxes.append(mailbox)
+        mailbox.add_packets(packets[: lying // 2])
+        clock.offset_ns = -round(back_s * 1e9)
+        mailbox.add_packets(packets[lying // 2 : lying])
+        turns[f"{back_s} s"] = partial(_pass_through, mailbox, packets[lying:])
+    before, after = take_turns(turns, ROUNDS).values()
+    for mailbox in mailboxes:
+        mailbox.stop()
+    return {"ratio": ratio(after, before), "ns": statistics.median(after) * 1e9}
+
+
+class _SettableClock:
+    """The machine's clock, with an offset."""
+
+    offset_ns = 0
+    wait = SystemClock.wait
+
+    def now_ns(self) -> int:
+        return monotonic_ns() + self.offset_ns
 
 
 def weight(scale: float) -> dict[str, float]:

@@ -15,11 +15,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
-from lnmailbox import HTLCPacket, MailBoxConfig, MemoryMailBox
+from lnmailbox import Clock, HTLCPacket, MailBoxConfig, MemoryMailBox, SystemClock
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
 
 __all__ = [
     "CHANNEL",
+    "make_config",
     "make_mailbox",
     "make_packets",
     "pin",
@@ -49,18 +50,22 @@ def make_packets(count: int, first_id: int = 0) -> list[HTLCPacket]:
     return packets
 
 
-def make_mailbox() -> MemoryMailBox:
+def make_mailbox(clock: Clock = SystemClock()) -> MemoryMailBox:
     """Make a started mailbox for which nothing expires."""
-    mailbox = MemoryMailBox(
-        MailBoxConfig(
-            short_chan_id=CHANNEL,
-            fetch_update=lambda short_chan_id: ChannelUpdate(),
-            forward_packets=lambda stopping, *packets: None,
-            expiry=3600.0,
-        )
-    )
+    mailbox = MemoryMailBox(make_config(clock))
     mailbox.start()
     return mailbox
+
+
+def make_config(clock: Clock = SystemClock()) -> MailBoxConfig:
+    """Return the configuration of a mailbox in which nothing expires."""
+    return MailBoxConfig(
+        short_chan_id=CHANNEL,
+        fetch_update=lambda short_chan_id: ChannelUpdate(),
+        forward_packets=lambda stopping, *packets: None,
+        clock=clock,
+        expiry=36_000.0,
+    )
 
 
 def run_threads(*functions: Callable[[], object]) -> float:

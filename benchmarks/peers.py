@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lnmailbox import HTLCPacket
+from lnmailbox import HTLCPacket, MailBox
+from lnmailbox.reference import CourierMailBox
 
-from .go_port import GoMailBox
-from .harness import make_mailbox
+from .harness import make_config, make_mailbox
 
-__all__ = ["BATCH", "MAILBOX", "PEERS", "Peer", "available"]
+__all__ = ["BATCH", "MAILBOX", "PEERS", "Peer", "add_get_ack", "available"]
 
 BATCH = 64
 
@@ -73,21 +73,24 @@ def messages() -> Iterator[Ends]:
         yield Ends(produce, consume)
 
 
+def add_get_ack(mailbox: MailBox) -> Ends:
+    def produce(packets: Sequence[HTLCPacket]) -> None:
+        add = mailbox.add_packet
+        for packet in packets:
+            add(packet)
+
+    def consume(count: int) -> None:
+        get, ack = mailbox.packet_outbox.get, mailbox.ack_packet
+        for _ in range(count):
+            ack(get().in_key)
+
+    return Ends(produce, consume)
+
+
 @contextlib.contextmanager
 def packets_one_by_one() -> Iterator[Ends]:
     with make_mailbox() as mailbox:
-
-        def produce(packets: Sequence[HTLCPacket]) -> None:
-            add = mailbox.add_packet
-            for packet in packets:
-                add(packet)
-
-        def consume(count: int) -> None:
-            get, ack = mailbox.packet_outbox.get, mailbox.ack_packet
-            for _ in range(count):
-                ack(get().in_key)
-
-        yield Ends(produce, consume)
+        yield add_get_ack(mailbox)
 
 
 @contextlib.contextmanager
@@ -196,20 +199,9 @@ def pykka() -> Iterator[Ends]:
 
 
 @contextlib.contextmanager
-def go_port() -> Iterator[Ends]:
-    mailbox = GoMailBox()
-
-    def produce(packets: Sequence[HTLCPacket]) -> None:
-        for packet in packets:
-            mailbox.add_packet(packet)
-
-    def consume(count: int) -> None:
-        get, ack = mailbox.outbox.get, mailbox.ack_packet
-        for _ in range(count):
-            ack(get().in_key)
-
-    yield Ends(produce, consume)
-    mailbox.stop()
+def couriers() -> Iterator[Ends]:
+    with CourierMailBox(make_config()) as mailbox:
+        yield add_get_ack(mailbox)
 
 
 MAILBOX = [
@@ -226,7 +218,7 @@ PEERS = [
     Peer("persist-queue, SQLite in memory, with ack", persist_queue, 50, "persistqueue"),
     Peer("kombu, memory transport, with ack", kombu, 100, "kombu"),
     Peer("pykka actor", pykka, 10, "pykka"),
-    Peer("port of the Go original, with ack", go_port, 20),
+    Peer("lnd's mailbox, ported line by line, with ack", couriers, 20),
 ]
 
 

@@ -22,8 +22,9 @@ __all__ = ["LocalOutbox"]
 T = TypeVar("T")
 
 
-# Python 3.10 looks for signals also when a function has returned. If its caller is written in
-# Python, that has no item then to put back. So the next two functions stand for others there.
+# Python 3.10 looks for signals also when a function has returned. If an interrupt comes then, and
+# the caller is written in Python, the caller has no item to put back. So the next two functions
+# stand for others there.
 
 
 def _take_nothing() -> None:
@@ -102,6 +103,7 @@ class LocalOutbox(Outbox[T]):
             hand.put_back()
             raise
 
+    # On Python 3.10, only the user and C call `get`; the reason is above.
     get_nowait = Outbox.get_nowait if sys.version_info >= (3, 11) else partialmethod(get, False)
     __iter__ = Outbox.__iter__ if sys.version_info >= (3, 11) else _each_item
 
