@@ -25,9 +25,7 @@ async def serve_packets(box: MailBox, all_sent: asyncio.Event) -> None:
         box.ack_packet(packet.in_key)
         if packet.incoming_htlc_id == ADDS - 1:
             all_sent.set()
-
-
-# packets]
+    # packets]
 
 
 # [messages
@@ -44,9 +42,7 @@ async def serve_messages(box: MailBox, silence: asyncio.Event) -> None:
         else:
             received += 1
             print("from the peer:", type(message).__name__)
-
-
-# messages]
+    # messages]
 
 
 def switch(box: MailBox, told_to_end: threading.Event) -> None:

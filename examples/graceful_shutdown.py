@@ -1,4 +1,4 @@
-"""End on SIGTERM: finish what has arrived, stop, and say what is left for the next start."""
+"""End on SIGTERM: finish the mail that is there, stop, and count the rest for the next start."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def serve(selector: MailSelector, closing: threading.Event) -> None:
                 box.ack_packets([packet.in_key for packet in packets])
         if last_look and not ready:
             return
-
-
-# worker]
+    # worker]
 
 
 def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:

@@ -30,7 +30,7 @@ Event = dict[str, Any]
 
 
 class Node:
-    """Makes up what happens at a node, and counts the HTLCs of its channels."""
+    """Makes up the events of a node, and counts the HTLCs of its channels."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)

@@ -1,8 +1,8 @@
 """A link: one loop over both outboxes of its mailbox and over events of its own.
 
 lnd's link waits in one Go `select` for packets, messages, timers and requests. Here the
-mailbox's part of it comes out of the outboxes, and the rest comes out of a queue: whoever puts
-something there wakes the selector.
+mailbox's part of it comes out of the outboxes, and the rest out of a queue: each put is followed
+by a `wake` of the selector.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHANNEL = ShortChannelID(880000, 1, 1)
 
 # [link
 class Link:
-    """Takes what the mailbox has, one by one, and acks it with the next commitment."""
+    """Takes the mailbox's items one by one, and acks packets with the next commitment."""
 
     def __init__(self, box: MemoryMailBox) -> None:
         self.box = box
@@ -85,7 +85,7 @@ def a_packet(number: int, htlc: UpdateAddHTLC | UpdateFulfillHTLC) -> HTLCPacket
 
 
 def switch(box: MemoryMailBox, link: Link) -> None:
-    """What the other threads of a node do to a link."""
+    """Treat a link as the other threads of a node do."""
     box.add_message(UpdateFailHTLC(id=3))
     box.add_packets([a_packet(1, UpdateAddHTLC()), a_packet(2, UpdateAddHTLC())])
     link.tell("batch tick")

@@ -1,6 +1,6 @@
 """Four worker threads serve 1,000 mailboxes through one selector: every packet exactly once.
 
-And what goes wrong when a worker trusts that what it was told of is still there.
+And how a worker gets stuck if it trusts that the mail it was told of is still there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lnmailbox import (
     MailBoxShuttingDown,
     MailSelector,
     MemoryMailBox,
+    Outbox,
 )
 from lnmailbox.receiving.selector import SelectorKey
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
@@ -33,9 +34,7 @@ def serve_broken(selector: MailSelector, finished: threading.Event, handle: Hand
         for key in selector.select():
             packet = key.outbox.get()  # waits, if another worker took it first
             handle(key.data, [packet])
-
-
-# broken]
+    # broken]
 
 
 # [serve
@@ -47,9 +46,7 @@ def serve(selector: MailSelector, finished: threading.Event, handle: Handler) ->
             except queue.Empty:
                 continue  # another worker was faster
             handle(key.data, packets)
-
-
-# serve]
+    # serve]
 
 
 def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
@@ -71,15 +68,36 @@ def an_add(number: int) -> HTLCPacket:
     return HTLCPacket(incoming_htlc_id=number, htlc=UpdateAddHTLC())
 
 
+class Emptied:
+    """An outbox whose item somebody else has just taken."""
+
+    def __init__(self, outbox: Outbox[HTLCPacket], entered: threading.Event) -> None:
+        outbox.get_nowait()
+        self.outbox = outbox
+        self.entered = entered
+
+    def get(self) -> HTLCPacket:
+        self.entered.set()
+        return self.outbox.get()
+
+    def get_batch(self, max_items: int, block: bool) -> list[HTLCPacket]:
+        return self.outbox.get_batch(max_items, block)
+
+
 class Overtaken(MailSelector):
     """Its users always find that another one was faster at the first of the mailboxes."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.worker_sits_in_get = threading.Event()
+
     def select(self, timeout: float | None = None) -> list[SelectorKey]:
-        keys = super().select(timeout)
-        for key in keys:
-            if key.data == "first":
-                key.outbox.get_nowait()
-        return keys
+        return [
+            key._replace(outbox=Emptied(key.outbox, self.worker_sits_in_get))
+            if key.data == "first"
+            else key
+            for key in super().select(timeout)
+        ]
 
 
 def one_worker_that_is_overtaken(work: Callable[..., None]) -> str:
@@ -100,8 +118,8 @@ def one_worker_that_is_overtaken(work: Callable[..., None]) -> str:
         selector.register(second.packet_outbox, "second")
         worker = threading.Thread(target=run)
         worker.start()
-        while not served.wait(0.01) and not first.packet_outbox.waiting:
-            pass  # it neither served anything yet nor sits in `get`
+        while not (served.wait(0.01) or selector.worker_sits_in_get.is_set()):
+            pass
         second_served = served.is_set()
         first.stop()
         worker.join()

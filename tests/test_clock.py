@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox import (
     Clock,
     HTLCPacket,
@@ -26,6 +25,7 @@ from lnmailbox import (
 )
 from lnmailbox.clock import seconds_to_ns
 from lnmailbox.contract import Quit
+from lnmailbox.testing.threads import PATIENCE, Call, blocked, run_threads
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
 
 SECOND = 1_000_000_000

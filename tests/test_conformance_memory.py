@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lnmailbox.testing import MailBoxConformance
 from lnmailbox import MailBox, MailBoxConfig, MemoryMailBox
+from lnmailbox.testing import IdentityConformance, MailBoxConformance
 
 
-class TestMemoryMailBox(MailBoxConformance):
+class TestMemoryMailBox(IdentityConformance, MailBoxConformance):
     def make_mailbox(self, config: MailBoxConfig) -> MailBox:
         return MemoryMailBox(config)

@@ -1,108 +1,14 @@
-"""The configuration, the statistics record, and the abstract class itself."""
+"""The abstract classes themselves, and the record of statistics."""
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import attrs
 import pytest
 
-from lnmailbox import (
-    MailBox,
-    MailBoxConfig,
-    MailBoxStatistics,
-    ManualClock,
-    MemoryMailBox,
-    SystemClock,
-    WallClock,
-)
-from lnmailbox.wire import ChannelUpdate, ShortChannelID
-
-
-def fetch_update(short_chan_id):
-    return ChannelUpdate(short_channel_id=short_chan_id)
-
-
-def forward_packets(quit, *packets):  # noqa: A002
-    pass
-
-
-NEEDED = {
-    "short_chan_id": ShortChannelID(1, 2, 3),
-    "fetch_update": fetch_update,
-    "forward_packets": forward_packets,
-}
-
-
-def test_a_mailbox_lets_adds_wait_for_a_minute_of_the_systems_time_by_default():
-    config = MailBoxConfig(**NEEDED)
-
-    assert SystemClock() == config.clock
-    assert 60.0 == config.expiry
-
-
-@pytest.mark.parametrize("name", NEEDED)
-def test_a_configuration_needs_an_id_and_two_callbacks(name):
-    """There is no sensible default for any of them."""
-    with pytest.raises(TypeError, match=name):
-        MailBoxConfig(**{field: value for field, value in NEEDED.items() if field != name})
-
-
-def test_a_configuration_is_given_by_name():
-    """Positions would say nothing about what they mean."""
-    with pytest.raises(TypeError):
-        MailBoxConfig(*NEEDED.values())
-
-
-def test_a_configuration_does_not_change():
-    config = MailBoxConfig(**NEEDED)
-
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        config.expiry = 1.0
-
-
-@pytest.mark.parametrize("value", [0, None, "539268x845x1", (1, 2, 3)])
-def test_a_channels_id_has_its_own_class(value):
-    """An integer or a text could mean anything."""
-    with pytest.raises(TypeError) as caught:
-        MailBoxConfig(**{**NEEDED, "short_chan_id": value})
-
-    assert f"short_chan_id must be a ShortChannelID, got {value!r}" == str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["fetch_update", "forward_packets"])
-def test_a_callback_can_be_called(name):
-    with pytest.raises(TypeError) as caught:
-        MailBoxConfig(**{**NEEDED, name: 7})
-
-    assert f"{name} must be callable, got 7" == str(caught.value)
-
-
-@pytest.mark.parametrize("clock", [SystemClock(), WallClock(), ManualClock()])
-def test_a_clock_tells_the_time_and_can_wait(clock):
-    assert clock is MailBoxConfig(**NEEDED, clock=clock).clock
-
-
-@pytest.mark.parametrize("clock", [None, 7, math])
-def test_what_tells_no_time_is_no_clock(clock):
-    with pytest.raises(TypeError) as caught:
-        MailBoxConfig(**NEEDED, clock=clock)
-
-    assert f"clock must have now_ns() and wait(), got {clock!r}" == str(caught.value)
-
-
-@pytest.mark.parametrize("expiry", [0, 0.0, 1, 1e-9, 86400.0, 1e12])
-def test_an_expiry_is_any_span_of_time(expiry):
-    assert expiry == MailBoxConfig(**NEEDED, expiry=expiry).expiry
-
-
-@pytest.mark.parametrize("expiry", [-1, -1e-9, math.nan, math.inf, -math.inf, "60", None, True])
-def test_an_expiry_is_no_less_than_nothing_and_no_more_than_for_ever(expiry):
-    with pytest.raises(ValueError) as caught:
-        MailBoxConfig(**NEEDED, expiry=expiry)
-
-    text = f"expiry must be a finite number of seconds >= 0, got {expiry!r}"
-    assert text == str(caught.value)
+from lnmailbox import MailBox, MailBoxShuttingDown, MailBoxStatistics, MemoryMailBox, Outbox
+from lnmailbox.contract import Hand
 
 
 def test_statistics_are_a_frozen_record_compared_by_value():
@@ -115,20 +21,27 @@ def test_statistics_are_a_frozen_record_compared_by_value():
         statistics.messages = 0
 
 
-def test_a_mailbox_is_abstract():
+@pytest.mark.parametrize("contract", [MailBox, Outbox])
+def test_a_contract_is_abstract(contract):
     """What an implementation has to write is refused as long as it is missing."""
     with pytest.raises(TypeError, match="abstract"):
-        MailBox()
+        contract()
 
 
 def test_nothing_of_the_contract_is_missing_in_memory():
     assert frozenset() == MemoryMailBox.__abstractmethods__
 
 
-class Recorded(MailBox):
-    """A mailbox that knows only how to start and stop."""
+def unused(*_: Any) -> Any:
+    raise NotImplementedError
 
-    message_outbox = packet_outbox = None
+
+class Recorded(MailBox):
+    """A mailbox that can only start and stop."""
+
+    short_chan_id = message_outbox = packet_outbox = None  # type: ignore[assignment]
+    add_message = add_packet = add_packets = has_packet = ack_packet = ack_packets = unused
+    nack_packet = fail_add = reset_messages = reset_packets = statistics = unused
 
     def __init__(self):
         self.calls = []
@@ -139,28 +52,16 @@ class Recorded(MailBox):
     def stop(self):
         self.calls.append("stop")
 
-    def _unused(self, *_):
-        raise NotImplementedError
-
-    add_message = add_packet = add_packets = has_packet = ack_packet = ack_packets = _unused
-    nack_packet = fail_add = reset_messages = reset_packets = statistics = _unused
-
 
 def test_with_starts_a_mailbox_and_stops_it():
-    """Whatever the implementation: `__enter__` and `__exit__` are the contract's."""
+    """In every implementation, and if an error leaves the block."""
     with Recorded() as box:
         assert ["start"] == box.calls
-
-    assert ["start", "stop"] == box.calls
-
-
-def test_with_stops_a_mailbox_where_an_error_leaves_the_block():
-    box = Recorded()
 
     with pytest.raises(ZeroDivisionError), box:
         raise ZeroDivisionError
 
-    assert ["start", "stop"] == box.calls
+    assert ["start", "stop", "start", "stop"] == box.calls
 
 
 def test_signalling_the_stop_is_optional():
@@ -172,6 +73,50 @@ def test_signalling_the_stop_is_optional():
     assert [] == box.calls
 
 
-def test_a_mailbox_has_the_zero_id_until_it_is_given_one():
-    """As that of a channel that is still pending."""
-    assert ShortChannelID() == Recorded().short_chan_id
+class Given(Outbox[int]):
+    """An outbox that gives the numbers it was made with, and then is stopped."""
+
+    def __init__(self, *items: int) -> None:
+        self.items = [*items]
+        self.blocked: list[bool] = []
+
+    def get(self, block=True, timeout=None):
+        self.blocked.append(block)
+        if not self.items:
+            raise MailBoxShuttingDown
+        return self.items.pop(0)
+
+    def _put_back(self, items, since):
+        self.items[:0] = items
+
+    async def async_get_batch(self, max_items):
+        return [self.get() for _ in range(max_items)]
+
+    def qsize(self):
+        return len(self.items)
+
+    get_batch = _look = _take_into = _add_listener = _remove_listener = unused
+
+
+def test_an_outbox_has_the_rest_of_the_contract_for_nothing():
+    """From `get`, `async_get_batch` and `qsize`."""
+    outbox = Given(1, 2, 3)
+
+    assert 1 == outbox.get_nowait()
+    assert [False] == outbox.blocked
+    assert not outbox.empty()
+    assert [2, 3] == list(outbox)
+    assert outbox.empty()
+
+
+def test_a_hand_gives_back_what_is_in_it():
+    """But for a place that was made for an item which did not come; an empty hand, nothing."""
+    outbox = Given(3)
+    hand: Hand[int] = Hand()
+    hand.put_back()
+    hand.outbox, hand.since = outbox, 0
+    hand.extend([1, None, 2])
+
+    hand.put_back()
+
+    assert [1, 2, 3] == outbox.items

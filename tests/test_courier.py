@@ -3,266 +3,470 @@
 from __future__ import annotations
 
 import logging
+import os
+import queue
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from unittest.mock import Mock
 
 import pytest
 
-from lnmailbox.testing.threads import PATIENCE, blocked, run_threads
-from lnmailbox import courier as courier_module
-from lnmailbox.courier import Courier
+from lnmailbox.bell import FOREVER, Timeout
+from lnmailbox.failing import courier, workers
+from lnmailbox.failing.complaints import Complaints
+from lnmailbox.failing.courier import Courier, Couriers
+from lnmailbox.testing import PATIENCE, Call, Gate, blocked, run_threads
+from lnmailbox.testing.switch import raiser
 
-Errand = Callable[[], object]
-
-
-def courier(*errands: Errand, name: str = "courier") -> Courier:
-    """Return a courier that is not started, with these errands to run."""
-    left: Iterator[Errand] = iter(errands)
-    return Courier(name, lambda: next(left, None))
+NO_THREAD = [RuntimeError("can't start new thread"), MemoryError()]
 
 
-def started(couriers: Iterable[Courier]) -> None:
-    for one in couriers:
-        one.start()
+class Desk:
+    """A desk that does `work`, and notes on which threads."""
+
+    def __init__(self, work=lambda: None, name="1x2x3"):
+        self.name = name
+        self.is_open = True
+        self.work = work
+        self.threads = []
+        self.served = queue.Queue()
+        self.try_again_later = Mock()
+
+    def carry(self):
+        self.threads.append(threading.current_thread())
+        try:
+            self.work()
+        finally:
+            self.served.put(None)
+
+    def wait_until_served(self):
+        self.served.get(timeout=PATIENCE)
 
 
-def ended(couriers: Iterable[Courier]) -> list[bool]:
-    """Wait for the couriers' ends, with patience; return for each whether it came."""
-    threads = list(couriers)
-    for thread in threads:
+def blocked_desk(pool):
+    """Return a desk that is being served, and the gate that it stands at."""
+    gate = Gate()
+    desk = Desk(gate.pass_through)
+    pool.send(desk)
+    gate.wait_until_reached()
+    return desk, gate
+
+
+def close(pool, desk):
+    desk.is_open = False
+    pool.join(desk)
+
+
+@pytest.fixture
+def pool():
+    pool = Couriers()
+    yield pool
+    wait_until_idle(pool)
+    assert no_couriers_after_a_while()
+
+
+@pytest.fixture(autouse=True)
+def no_pause_and_nothing_told_yet(monkeypatch):
+    monkeypatch.setattr(workers, "_PAUSE", 0)
+    for module in (courier, workers):
+        logger = logging.getLogger(module.__name__)
+        monkeypatch.setattr(module, "_complaints", Complaints(logger))
+
+
+def wait_until_idle(pool):
+    pool.wait_until_idle(Timeout(PATIENCE))
+    assert pool.are_idle()
+
+
+def couriers():
+    return [thread for thread in threading.enumerate() if isinstance(thread, Courier)]
+
+
+def no_couriers_after_a_while():
+    for thread in couriers():
         thread.join(PATIENCE)
-    return [not thread.is_alive() for thread in threads]
+    return not couriers()
 
 
-def test_a_courier_runs_errands_until_there_are_none_left():
-    """One after the other, on its own thread, which is a daemon and has a name."""
-    seen: list[tuple[int, str, bool]] = []
+class TestServing:
+    def test_a_courier_serves_a_desk_and_ends(self, pool):
+        """It is a daemon thread with a telling name."""
+        desk = Desk()
 
-    def errand(number: int) -> Errand:
-        def run() -> None:
-            me = threading.current_thread()
-            seen.append((number, me.name, me.daemon))
+        assert pool.send(desk)
 
-        return run
+        wait_until_idle(pool)
+        assert no_couriers_after_a_while()
+        [thread] = desk.threads
+        assert ("lnmailbox-courier-1x2x3", True) == (thread.name, thread.daemon)
 
-    one = courier(errand(1), errand(2), errand(3), name="courier-1x2x3")
-    one.start()
+    def test_one_courier_at_a_time_serves_a_desk(self, pool):
+        """One that gets more work meanwhile is served once more."""
+        desk, gate = blocked_desk(pool)
 
-    assert [True] == ended([one])
-    assert [(number, "courier-1x2x3", True) for number in (1, 2, 3)] == seen
+        assert [True] * 3 == [pool.send(desk) for _ in range(3)]
+
+        assert 1 == len(couriers())
+        gate.open()
+        wait_until_idle(pool)
+        assert 2 == len(desk.threads)
+
+    def test_desks_are_served_in_the_order_in_which_they_came(self):
+        """The next desk is served by the first courier that is free."""
+        pool, order = Couriers(limit=1), []
+        first, gate = blocked_desk(pool)
+        desks = [Desk(lambda n=n: order.append(n), str(n)) for n in range(5)]
+        for desk in [*desks, first, *desks]:
+            pool.send(desk)
+        gate.open()
+        wait_until_idle(pool)
+
+        assert [0, 1, 2, 3, 4] == order
+        assert 2 == len(first.threads)
+        assert {first.threads[0]} == {desk.threads[0] for desk in desks}
+        assert "lnmailbox-courier-1x2x3" == first.threads[0].name
+
+    def test_desks_that_block_hold_up_the_others_when_the_pool_is_exhausted(self):
+        """Not before. When one is let through, all go on."""
+        pool, quick, gates = Couriers(limit=3), [Desk() for _ in range(50)], []
+        for _ in range(3):
+            pool.send(quick[0])
+            quick[0].wait_until_served()
+            gates.append(blocked_desk(pool)[1])
+
+        assert [True] * 49 == [pool.send(desk) for desk in quick[1:]]
+
+        pool.wait_until_idle(Timeout(0.001))
+        assert not pool.are_idle()
+        assert 3 == len(couriers())
+        assert [] == quick[1].threads
+        gates[1].open()
+        for desk in quick[1:]:
+            desk.wait_until_served()
+        call = blocked(pool.wait_until_idle, FOREVER)
+        for gate in gates:
+            gate.open()
+        call.result()
+
+    def test_no_work_is_lost_while_couriers_come_and_go(self):
+        """Four threads send for four desks; each is served after the last time."""
+        pool, sent, seen = Couriers(limit=2), [0] * 4, [0] * 4
+
+        def look(n):
+            seen[n] = sent[n]
+
+        def send(n):
+            for _ in range(200):
+                sent[n] += 1
+                pool.send(desks[n])
+                if sent[n] % 10 == 0:
+                    pool.wait_until_idle(Timeout(0.001))
+
+        desks = [Desk(lambda n=n: look(n)) for n in range(4)]
+        run_threads(*(lambda n=n: send(n) for n in range(4)))
+        wait_until_idle(pool)
+
+        assert sent == seen
+        assert no_couriers_after_a_while()
+
+    def test_a_desk_does_not_live_on_through_its_courier(self, pool):
+        """Neither through one that serves another, nor through one that has ended."""
+        desk = Desk()
+        pool.send(desk)
+        _, gate = blocked_desk(pool)
+        desk.wait_until_served()
+        wait_until_left = blocked(pool.join, desk) if desk in pool._serving else None
+        if wait_until_left:
+            wait_until_left.result()
+        desk.threads.clear()
+        gone = weakref.ref(desk)
+        del desk, wait_until_left
+
+        assert gone() is None
+        gate.open()
 
 
-@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_an_errand_that_fails_does_not_end_the_courier(
-    error: type[BaseException], caplog: pytest.LogCaptureFixture
-):
-    """What it raised is logged with the courier's name and the traceback, and the next runs."""
-    delivered = threading.Event()
+class TestErrors:
+    @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+    @pytest.mark.parametrize("broken_log", [True, False])
+    def test_a_desk_that_fails_is_told_so(self, pool, error, broken_log, caplog, monkeypatch):
+        """The error is logged, once with its traceback, and other desks are served."""
+        desk, other = Desk(raiser(error("lost the way"), times=3)), Desk()
+        if broken_log:
+            monkeypatch.setattr(logging.Logger, "log", raiser(SystemExit))
+        for _ in range(4):
+            pool.send(desk)
+            pool.send(other)
+            wait_until_idle(pool)
 
-    def fail() -> None:
-        raise error("lost the way")
+        assert 3 == desk.try_again_later.call_count
+        assert (4, 4) == (len(desk.threads), len(other.threads))
+        if not broken_log:
+            text = "lnmailbox-courier-1x2x3 was interrupted in its work"
+            assert [(courier.__name__, logging.ERROR, text)] == caplog.record_tuples
+            assert f"{error.__name__}: lost the way" in caplog.text
 
-    one = courier(fail, fail, delivered.set, name="courier-1x2x3")
-    one.start()
+    def test_a_desk_is_told_until_it_has_understood(self, pool):
+        """Setting its alarm needs memory, and may fail."""
+        desk = Desk(raiser(ValueError))
+        desk.try_again_later = Mock(side_effect=[MemoryError, MemoryError, None])
+        pool.send(desk)
+        wait_until_idle(pool)
 
-    assert [True] == ended([one])
-    assert delivered.is_set()
-    assert [("lnmailbox.courier", logging.ERROR, "courier-1x2x3: an errand failed")] * 2 == (
-        caplog.record_tuples
+        assert 1 == len(desk.threads)
+        assert 3 == desk.try_again_later.call_count
+
+    @pytest.mark.parametrize("error", NO_THREAD)
+    def test_a_desk_for_which_no_thread_can_be_had_has_to_try_again(
+        self, pool, error, monkeypatch, caplog
+    ):
+        """Until then a courier that is there may come to it."""
+        desk = Desk()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", Mock(side_effect=error))
+
+            assert [False, False] == [pool.send(desk), pool.send(desk)]
+            assert pool.are_idle()
+        assert 1 == len(caplog.records)
+
+        first, gate = blocked_desk(pool)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", Mock(side_effect=error))
+            assert not pool.send(desk)
+
+        gate.open()
+        wait_until_idle(pool)
+        assert first.threads == desk.threads
+
+    def test_a_courier_that_dies_before_it_begins_is_not_relied_upon(self, pool, monkeypatch):
+        """It can: the interpreter needs memory in order to call it."""
+        desk, other = Desk(), Desk()
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Courier, "run", Mock(side_effect=MemoryError))
+            pool.send(desk)
+            for dead in list(pool._couriers):
+                dead.join(PATIENCE)
+
+        assert pool.send(other)
+
+        wait_until_idle(pool)
+        assert (1, 1) == (len(desk.threads), len(other.threads))
+        close(pool, desk)
+
+
+class TestJoining:
+    def test_a_desk_that_is_closed_is_not_served(self):
+        """Not even if it was sent for before."""
+        pool, waiting, late = Couriers(limit=1), Desk(), Desk()
+        first, gate = blocked_desk(pool)
+        pool.send(first)
+        pool.send(waiting)
+        close(pool, waiting)
+        first.is_open = late.is_open = False
+
+        assert pool.send(late)
+
+        gate.open()
+        close(pool, first)
+        assert [1, 0, 0] == [len(desk.threads) for desk in (first, waiting, late)]
+        assert [] == couriers()
+
+    def test_it_waits_for_the_courier_and_for_its_end(self, pool):
+        """Whether that works, has just finished, or has just been started: no thread is left."""
+        desk, gate = blocked_desk(pool)
+        calls = [blocked(close, pool, desk) for _ in range(3)]
+        gate.open()
+        for call in calls:
+            call.result()
+
+        assert [] == couriers()
+        for number in range(50):
+            desk = Desk()
+            pool.send(desk)
+            if number % 2:
+                wait_until_idle(pool)
+            close(pool, desk)
+            assert [] == couriers()
+
+    def test_it_does_not_wait_for_other_desks(self):
+        """However busy the couriers are that served this one."""
+        pool, busy = Couriers(limit=2), True
+
+        def go_on():
+            if busy:
+                pool.send(others[0])
+                pool.send(others[1])
+
+        others = [Desk(go_on), Desk(go_on)]
+        go_on()
+        for _ in range(20):
+            desk = Desk()
+            pool.send(desk)
+            Call(close, pool, desk).result()
+        _, gate = blocked_desk(pool)
+
+        Call(close, pool, desk).result()
+
+        busy = False
+        gate.open()
+        wait_until_idle(pool)
+        assert no_couriers_after_a_while()
+
+    def test_a_courier_does_not_wait_for_itself(self, pool):
+        """A callback may stop the mailbox that it is of."""
+        desk = Desk(lambda: close(pool, desk))
+        pool.send(desk)
+        wait_until_idle(pool)
+
+        assert 1 == len(desk.threads)
+
+    def test_a_courier_waits_for_another_unless_that_waits(self, pool):
+        """It can't know what the other waits for: that might be itself."""
+        order = []
+        last, gate = blocked_desk(pool)
+        middle = Desk(lambda: (close(pool, last), order.append("middle")))
+        first = Desk(lambda: (close(pool, middle), order.append("first")))
+        pool.send(middle)
+        pool.send(first)
+        first.wait_until_served()
+
+        assert ["first"] == order
+
+        gate.open()
+        wait_until_idle(pool)
+        assert ["first", "middle"] == order
+
+    @pytest.mark.parametrize("number", [2, 3, 5])
+    @pytest.mark.parametrize("pools", [1, 2])
+    def test_couriers_that_wait_for_each_other_all_go_on(self, number, pools):
+        """In pairs, in rings, and each for every other; of one clock and across two."""
+
+        def join(index, gate, desks, all_of_them):
+            gate.wait(PATIENCE)
+            for other in range(number) if all_of_them else [(index + 1) % number]:
+                close(several[other % pools], desks[other])
+
+        several = [Couriers() for _ in range(pools)]
+        for attempt in range(20):
+            gate = threading.Barrier(number)
+            desks = []
+            for index in range(number):
+                arguments = index, gate, desks, attempt % 2 == 1
+                desks.append(Desk(lambda arguments=arguments: join(*arguments)))
+            for index, desk in enumerate(desks):
+                several[index % pools].send(desk)
+            for pool in several:
+                wait_until_idle(pool)
+
+            assert [1] * number == [len(desk.threads) for desk in desks]
+
+    def test_a_thread_that_has_the_lock_waits_for_nobody(self, pool):
+        """A finalizer that stops a mailbox may come then, and couriers wait for its thread."""
+        desk, gate = blocked_desk(pool)
+
+        with courier._lock:
+            close(pool, desk)
+
+        assert 1 == len(couriers())
+        gate.open()
+
+    def test_a_forked_child_has_no_couriers_to_wait_for(self, pool, monkeypatch):
+        """Its parent's are not there, and one of them may have the lock."""
+        desk, gate = blocked_desk(pool)
+        monkeypatch.setattr(courier, "_lock", courier._lock)
+        lock = courier._lock
+
+        courier._begin_anew()
+
+        assert lock is not courier._lock
+        close(pool, desk)
+        gate.open()
+        assert no_couriers_after_a_while()
+
+
+SCRIPT = """
+import os, sys, threading, warnings
+from lnmailbox import ManualClock, MailBoxConfig, MemoryMailBox
+from lnmailbox.failing import courier
+from lnmailbox.testing import Gate, Switch
+from lnmailbox.testing.conformance.base import CHANNEL, EXPIRY, add
+
+clock, gate = ManualClock(), Gate()
+
+def make(**when):
+    switch = Switch()
+    switch.when.update(when)
+    mailbox = MemoryMailBox(MailBoxConfig(
+        short_chan_id=CHANNEL, fetch_update=switch.fetch_update,
+        forward_packets=switch.forward_packets, clock=clock, expiry=EXPIRY))
+    mailbox.start()
+    mailbox.add_packet(add(1))
+    return mailbox, switch
+
+mailbox, _ = make(forward_packets=gate.pass_through)
+clock.advance(EXPIRY)
+gate.wait_until_reached()
+mailbox.add_packet(add(2))
+"""
+
+FORK = """
+def hold():
+    with courier._lock:
+        held.set()
+        threading.Event().wait()
+
+held = threading.Event()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+warnings.simplefilter("ignore")
+child = os.fork()
+if child:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os._exit(0)
+mailbox.stop()
+new, switch = make()
+clock.advance(EXPIRY)
+assert [1] == switch.next_fails(1)
+new.stop()
+os._exit(7)
+"""
+
+FINALIZER = """
+class Owner:
+    def __del__(self):
+        mailbox.stop()
+        print("stopped")
+
+owner = Owner()
+owner.mailbox = mailbox
+if "cycle" in sys.argv:
+    owner.itself = owner
+threading.Thread(target=list, args=(mailbox.packet_outbox,), daemon=True).start()
+"""
+
+
+def run(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT + script, *arguments],
+        check=False,
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-    assert [error] * 2 == [record.exc_info and record.exc_info[0] for record in caplog.records]
+    return done.stdout.strip(), done.stderr, done.returncode
 
 
-def test_an_ordinary_thread_waits_for_the_end():
-    """However long the errand takes; afterwards joining returns at once."""
-    gate = threading.Event()
-    one = courier(gate.wait)
-    one.start()
-    call = blocked(one.join_courier)
-    gate.set()
-    call.result()
-
-    assert not one.is_alive()
-
-    one.join_courier()
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_can_stop_its_parents_mailbox_and_make_its_own():
+    """On the same clock, though a courier is in a callback."""
+    assert ("7", "", 0) == run(FORK)
 
 
-def test_a_courier_does_not_wait_for_itself():
-    """A callback may stop the mailbox whose errand it is."""
-    finished: list[int] = []
-
-    def join_myself() -> None:
-        one.join_courier()
-
-    one = courier(join_myself, lambda: finished.append(1))
-    one.start()
-
-    assert [True] == ended([one])
-    assert [1] == finished
-
-
-def test_a_courier_waits_for_the_end_of_another():
-    """As an ordinary thread does: its callback goes on when the other has ended."""
-    gate = threading.Event()
-    order: list[str] = []
-    other = courier(gate.wait, lambda: order.append("other ended"))
-
-    def join_other() -> None:
-        waiting.set()
-        other.join_courier()
-        order.append("gone on")
-
-    waiting = threading.Event()
-    one = courier(join_other)
-    started([other, one])
-    assert waiting.wait(PATIENCE)
-
-    assert [] == order
-
-    gate.set()
-
-    assert [True, True] == ended([one, other])
-    assert ["other ended", "gone on"] == order
-
-
-def test_a_courier_that_has_ended_is_not_waited_for():
-    """Also when a courier asks."""
-    other = courier()
-    other.start()
-
-    assert [True] == ended([other])
-
-    one = courier(other.join_courier)
-    one.start()
-
-    assert [True] == ended([one])
-
-
-@pytest.mark.parametrize("number", [2, 3, 5])
-def test_couriers_that_wait_for_each_other_all_go_on(number: int):
-    """In pairs and in rings, whoever comes first, and many times over."""
-
-    def join_after(gate: threading.Barrier, couriers: list[Courier], index: int) -> Errand:
-        def run() -> None:
-            gate.wait(PATIENCE)
-            couriers[(index + 1) % number].join_courier()
-
-        return run
-
-    for _ in range(100):
-        gate = threading.Barrier(number)
-        couriers: list[Courier] = []
-        couriers += [courier(join_after(gate, couriers, index)) for index in range(number)]
-        started(couriers)
-
-        assert [True] * number == ended(couriers)
-
-
-def test_couriers_that_stop_everything_all_go_on():
-    """Each waits for every other, as callbacks do that stop the orchestrator."""
-    for _ in range(50):
-        gate = threading.Barrier(4)
-        couriers: list[Courier] = []
-
-        def join_all(gate: threading.Barrier = gate, couriers: list[Courier] = couriers) -> None:
-            gate.wait(PATIENCE)
-            for other in couriers:
-                other.join_courier()
-
-        couriers += [courier(join_all, lambda: None) for _ in range(4)]
-        started(couriers)
-        run_threads(*(one.join_courier for one in couriers))
-
-        assert [True] * 4 == ended(couriers)
-
-
-def test_a_courier_does_not_wait_for_one_that_waits():
-    """It can't know what for, and that might be itself."""
-    gate = threading.Event()
-    last = courier(gate.wait)
-    middle = courier(last.join_courier)
-    first = courier(middle.join_courier)
-    started([last, middle, first])
-
-    assert [True] == ended([first])
-    assert middle.is_alive()
-
-    gate.set()
-
-    assert [True, True] == ended([last, middle])
-
-
-def test_a_courier_stops_waiting_for_one_that_begins_to_wait():
-    """It is told of it, and does not have to look again."""
-    gate, last_gate = threading.Event(), threading.Event()
-    last = courier(last_gate.wait)
-    middle = courier(gate.wait, last.join_courier)
-    first = courier(middle.join_courier)
-    started([last, middle, first])
-    while True:
-        with courier_module._quiet:
-            if first._waits:
-                break
-        first.join(0.001)
-    gate.set()
-
-    assert [True] == ended([first])
-    assert middle.is_alive()
-
-    last_gate.set()
-
-    assert [True, True] == ended([last, middle])
-
-
-def test_a_courier_that_dies_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch):
-    """Its end counts, whatever the reason: here the source of its errands raises."""
-    errors: list[type[BaseException]] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: errors.append(args.exc_type))
-    gate = threading.Event()
-
-    def no_more() -> None:
-        gate.wait(PATIENCE)
-        raise LookupError("no more")
-
-    dying = Courier("dying", no_more)
-    one = courier(dying.join_courier)
-    started([dying, one])
-    gate.set()
-
-    assert [True, True] == ended([one, dying])
-    assert [LookupError] == errors
-
-
-def test_a_log_that_raises_does_not_end_a_courier(caplog: pytest.LogCaptureFixture):
-    """A filter or a handler of the program's own may do that."""
-    seen: list[int] = []
-
-    def complain(record: logging.LogRecord) -> bool:
-        raise RuntimeError("no log today")
-
-    logger = logging.getLogger("lnmailbox.courier")
-    logger.addFilter(complain)
-    one = courier(lambda: 1 / 0, lambda: seen.append(2))
-    try:
-        one.start()
-
-        assert [True] == ended([one])
-        assert [2] == seen
-    finally:
-        logger.removeFilter(complain)
-
-
-def test_at_the_interpreters_end_no_courier_is_waited_for(monkeypatch: pytest.MonkeyPatch):
-    """Daemon threads are frozen then, and would never end."""
-    go = threading.Event()
-    one = courier(lambda: go.wait(PATIENCE))
-    one.start()
-    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
-
-    one.join_courier()
-
-    assert one.is_alive()
-    monkeypatch.undo()
-    go.set()
-    assert [True] == ended([one])
+@pytest.mark.parametrize("kept", ["", "cycle"])
+def test_a_finalizer_may_stop_a_mailbox_at_the_interpreters_end(kept):
+    """Though a courier is in a callback, and is frozen there."""
+    assert ("stopped", "", 0) == run(FINALIZER, kept)

@@ -1,74 +1,38 @@
-"""The documentation speaks of what exists, and leaves nothing out."""
+"""The documentation speaks of what exists, leaves nothing out, and its code runs."""
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
+import ast
+import importlib.util
 import re
 import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import lnmailbox
+import lnmailbox.testing
+from lnmailbox import HTLCPacket
+from lnmailbox.contract import Hand
+from lnmailbox.keeping.entry import NEVER, Claim, Place
+from lnmailbox.keeping.shelf import Shelf
+from lnmailbox.testing import PATIENCE
+from lnmailbox.wire import UpdateAddHTLC
+from pages import code_of, exists, quoted, rows
 
-MAILBOX_GO = """
-    ErrMailBoxShuttingDown ErrPacketAlreadyExists
-
-    MailBox AddMessage AddPacket HasPacket AckPacket FailAdd MessageOutBox PacketOutBox
-    ResetMessages ResetPackets Start Stop
-
-    mailBoxConfig shortChanID fetchUpdate forwardPackets clock expiry
-
-    memoryMailBox started stopped cfg wireMessages wireMtx wireCond messageOutbox msgReset
-    repPkts repIndex repHead addPkts addIndex addHead pktMtx pktCond pktOutbox pktReset
-    wireShutdown pktShutdown quit newMemoryMailBox
-
-    courierType wireCourier pktCourier mailCourier signalUntilReset signalUntilShutdown
-    pktWithExpiry pkt deadline TODO(roasbeef)
-
-    mailOrchestrator mu mailboxes liveIndex unclaimedPackets mailOrchConfig newMailOrchestrator
-    GetOrCreateMailBox exclusiveGetOrCreateMailBox BindLiveShortChanID Deliver TODO(conner)
-""".split()
-"""What lnd's `htlcswitch/mailbox.go` declares at commit 1a6701122."""
+PACKAGE = Path(lnmailbox.__file__).parent
 
 
-@pytest.fixture(scope="module")
-def comparison(project) -> list[list[str]]:
-    """The rows of the comparison with lnd: what is there, what is here, and what differs."""
-    text = (project / "docs" / "lnd.md").read_text(encoding="utf-8")
-    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
-    return [row for row in rows if "`" in row[0]]
+@pytest.fixture
+def page(project) -> Callable[[str], str]:
+    """Reads a page of the documentation."""
+    return lambda name: (project / "docs" / name).read_text(encoding="utf-8")
 
 
-def quoted(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def exists(name: str) -> bool:
-    """Whether the dotted name means something in the package, be it a field of instances."""
-    try:
-        pkgutil.resolve_name(f"lnmailbox.{name}")
-    except AttributeError:
-        owner, _, field = name.rpartition(".")
-        if not (owner and exists(owner)):
-            return False
-        source = inspect.getsource(pkgutil.resolve_name(f"lnmailbox.{owner}"))
-        return re.search(rf"\bself\.{field}\b[^=]*? = ", source) is not None
-    return True
-
-
-def test_every_identifier_of_mailbox_go_is_in_the_comparison(comparison):
-    there = {name for row in comparison for name in quoted(row[0])}
-
-    assert [] == [name for name in MAILBOX_GO if name not in there]
-
-
-def test_every_name_in_the_comparison_exists(comparison):
-    pytest.importorskip("cryptography")
-    here = [name for row in comparison for name in quoted(row[1])]
-
-    assert here
-    assert [] == [name for name in here if not exists(name.removesuffix("()"))]
+# The names in the pages
 
 
 def test_a_name_that_does_not_exist_would_be_noticed():
@@ -78,23 +42,103 @@ def test_a_name_that_does_not_exist_would_be_noticed():
     assert not exists("no_such_name")
 
 
-def test_every_public_name_is_in_the_reference(project):
-    text = (project / "docs" / "api.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\.\. auto\w+:: ([\w.]+)", text, re.MULTILINE))
+# The reference
 
-    assert set(lnmailbox.__all__) <= documented
+
+def test_every_public_name_is_in_the_reference(page):
+    module = "lnmailbox"
+    documented = set()
+    for line in page("api.md").splitlines():
+        if directive := re.match(r"\.\. (auto\w+|module|currentmodule):: ([\w.]+)", line):
+            kind, name = directive.groups()
+            if kind.startswith("auto"):
+                documented |= {name, f"{module}.{name}"}
+            else:
+                module = name
+    public = [
+        f"{module.__name__}.{name}"
+        for module in (lnmailbox, lnmailbox.testing)
+        for name in module.__all__
+    ]
+
+    assert [] == [name for name in public if name not in documented]
     assert {"lnmailbox.wire", "lnmailbox.sphinx"} <= documented
 
 
-def test_every_module_has_its_line_in_the_tour_of_the_inside(project):
-    text = (project / "docs" / "inside.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    modules = {
-        module.name + ("/" if module.ispkg else ".py")
-        for module in pkgutil.iter_modules(lnmailbox.__path__)
-    }
+# The tour of the inside
 
-    assert modules == {name for row in rows for name in quoted(row)}
+
+@pytest.fixture
+def tour(page) -> list[str]:
+    """The modules in the order of the tour; a name that ends with a slash is a whole package."""
+    _, table = page("inside.md").split("## Rooms and modules")
+    return [name for row in rows(table) for name in quoted(row[0])]
+
+
+def place_in(tour: list[str], module: str) -> int:
+    """Return the line of a module, which is a path in the package."""
+    lines = [
+        number
+        for number, name in enumerate(tour)
+        if module == name or (name.endswith("/") and module.startswith(name))
+    ]
+    assert len(lines) == 1, f"{module} has {len(lines)} lines"
+    return lines[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules, as paths in the package, that the top level of a file imports."""
+    package = ["lnmailbox", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            start = ".".join(package[: len(package) + 1 - node.level]) if node.level else ""
+            module = ".".join(filter(None, [start, node.module]))
+            for name in [f"{module}.{alias.name}" for alias in node.names] + [module]:
+                if name.startswith("lnmailbox.") and exists_as_module(name):
+                    found = Path(importlib.util.find_spec(name).origin)
+                    yield found.relative_to(PACKAGE).as_posix()
+                    break
+
+
+def exists_as_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_every_module_has_one_line_in_the_tour(tour):
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE).as_posix()
+        if not module.endswith("__init__.py"):
+            place_in(tour, module)
+    assert [] == [name for name in tour if not (PACKAGE / name).exists()]
+
+
+def test_a_module_imports_only_from_lines_below_its_own(tour):
+    upwards = []
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE).as_posix()
+        if not module.endswith("__init__.py"):
+            for imported in imports(path):
+                room = imported.removesuffix("__init__.py")
+                lines = [n for n, name in enumerate(tour) if name.startswith(room)]
+                if place_in(tour, module) > max(lines or [place_in(tour, imported)]):
+                    upwards.append((module, imported))
+
+    assert [] == upwards
+
+
+def test_every_station_on_the_ways_of_a_packet_and_an_add_exists(page):
+    _, ways = page("inside.md").split("## The way of a packet")
+    ways, _ = ways.split("## Rooms and modules")
+    stations = [name for name in quoted(ways) if "." in name]
+
+    assert len(stations) > 15
+    assert [] == [name for name in stations if not exists(name)]
+
+
+# The diagrams
 
 
 def test_the_diagrams_are_those_that_the_script_draws(project, tmp_path):
@@ -104,3 +148,169 @@ def test_the_diagrams_are_those_that_the_script_draws(project, tmp_path):
 
     assert drawn
     assert drawn == {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.svg")}
+
+
+ADD = HTLCPacket(incoming_htlc_id=1, htlc=UpdateAddHTLC())
+KEY = ADD.in_key
+
+
+def shelves() -> Iterator[tuple[str, Shelf, Claim]]:
+    """Yield shelves, each with a packet that has come to its place in another way.
+
+    If the packet is claimed, by the claim.
+    """
+    for home in ("WAITING", "LINK", "OVERDUE", "STUCK"):
+        for claimed in (False, True):
+            shelf, claim = Shelf(), Claim()
+            shelf.add(ADD, 10)
+            if home == "LINK":
+                shelf.take(0)
+            elif home != "WAITING":
+                shelf.expire(10)
+            if home == "STUCK":
+                shelf.claim(claim, KEY)
+                shelf.give_up(claim, 20)
+                claim = Claim()
+            if claimed:
+                shelf.claim(claim, KEY)
+            yield ("CLAIMED" if claimed else home), shelf, claim
+
+
+MOVES: dict[str, Callable[[Shelf, Claim], object]] = {
+    "take": lambda shelf, _: shelf.take(0),
+    "take_into": lambda shelf, _: shelf.take_into(Hand(), 1, 0),
+    "nack": lambda shelf, _: shelf.nack(KEY),
+    "reset": lambda shelf, _: shelf.reset(),
+    "expire": lambda shelf, _: shelf.expire(min(shelf.next_deadline(), NEVER - 1)),
+    "claim": lambda shelf, _: shelf.claim(Claim(), KEY),
+    "claim_overdue": lambda shelf, _: shelf.claim_overdue(Claim()),
+    "take_out": lambda shelf, claim: shelf.take_out(claim),
+    "give_up": lambda shelf, claim: shelf.give_up(claim, 20),
+    "ack": lambda shelf, _: shelf.ack(KEY),
+}
+
+
+def name_of_place(shelf: Shelf) -> str:
+    place = shelf.place(KEY)
+    return "NOWHERE" if place is None else place.name
+
+
+def test_the_arrows_of_the_diagram_are_all_the_ways_from_place_to_place(project):
+    """Every method on a packet in every place: an arrow if the place changes, else none."""
+    ways = {"add NOWHERE WAITING"}
+    for name, move in MOVES.items():
+        for place, shelf, claim in shelves():
+            assert place == name_of_place(shelf)
+            move(shelf, claim)
+            if place != name_of_place(shelf):
+                ways.add(f"{name.removesuffix('_into')} {place} {name_of_place(shelf)}")
+    svg = (project / "docs" / "diagrams" / "states.svg").read_text(encoding="utf-8")
+    arrows = {
+        move for moves in re.findall(r'data-moves="(.*?)"', svg) for move in moves.split(", ")
+    }
+
+    assert ways == arrows
+
+
+def test_every_place_is_explained(page):
+    assert {place.name for place in Place} <= {
+        name for row in rows(page("inside.md")) for name in quoted(row[0])
+    }
+
+
+# The code in the pages
+
+
+def test_the_code_in_the_pages_is_python(project):
+    for path in (project / "docs").glob("*.md"):
+        for code in code_of(path.read_text(encoding="utf-8")):
+            compile(code, path.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_the_page_on_testing_is_a_file_of_tests_that_pass(page, pytester):
+    """Of the conformance suite a few tests are enough: it is run on other mailboxes in full."""
+    code = "\n".join(code_of(page("testing.md")))
+    pytester.makepyfile(code)
+    own = code.count("\ndef test_")
+
+    result = pytester.runpytest("-k", "not AuditedMailBox or ends_once", "-W", "error")
+
+    assert own
+    assert result.ret == 0
+    assert result.parseoutcomes()["passed"] > own
+
+
+# Logging
+
+
+LEVELS = {"error": "Errors", "exception": "Errors", "report": "Errors"} | {
+    "warning": "Warnings",
+    "mention": "Debug",
+}
+
+
+def messages_in_the_source() -> set[tuple[str, str, str]]:
+    """Return the level, the logger and the text of everything that is logged."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        module = ".".join(["lnmailbox", *path.relative_to(PACKAGE).with_suffix("").parts])
+        if "getLogger" not in source:
+            module = "lnmailbox.failing.desk"  # whose complaints are handed to `fail_packet`
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Call(
+                    ast.Attribute(logger, method), [ast.Constant(str(text)), *_], keywords
+                ) if method in LEVELS and re.search("logger|complaints", ast.unparse(logger)):
+                    lower = any(keyword.arg == "level" for keyword in keywords)
+                    found.add(("Warnings" if lower else LEVELS[method], module, text))
+    return found
+
+
+def test_the_page_on_logging_has_every_message_with_its_level_and_logger(page):
+    listed = set()
+    for section in page("logging.md").split("\n### ")[1:]:
+        level, *lines = section.splitlines()
+        for line in lines:
+            if entry := re.fullmatch(r"`(.+)` \(`(lnmailbox[\w.]+)`\)", line):
+                text, logger = entry.groups()
+                listed.add((level, logger, text))
+
+    assert messages_in_the_source() == listed
+
+
+@pytest.mark.parametrize("blocks, is_heard", [(0, True), (1, False)])
+def test_errors_reach_stderr_without_configuration_unless_the_package_is_silenced(
+    page, blocks, is_heard
+):
+    """The first block of the page silences it."""
+    program = f"""
+{"".join(code_of(page("logging.md"))[:blocks])}
+from lnmailbox import HTLCPacket, MailBoxConfig, MemoryMailBox
+from lnmailbox.testing import Switch
+from lnmailbox.testing.switch import raiser
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC
+
+switch = Switch()
+switch.when["forward_packets"] = raiser(ConnectionError("the switch is away"))
+box = MemoryMailBox(
+    MailBoxConfig(
+        short_chan_id=ShortChannelID(),
+        fetch_update=switch.fetch_update,
+        forward_packets=switch.forward_packets,
+    )
+)
+add = HTLCPacket(htlc=UpdateAddHTLC())
+box.add_packet(add)
+box.fail_add(add)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 3,
+    )
+
+    assert is_heard is ("ConnectionError: the switch is away" in finished.stderr)
+    assert is_heard is (finished.stderr != "")

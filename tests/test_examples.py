@@ -27,6 +27,12 @@ PRINTED = {
         "880000x4x0: 0 unacked",
         "deliver: mailbox is shutting down",
     ],
+    "interrupts": [
+        "Broken.put: done or undone, locked for ever, nobody is told",
+        "Broken.get: done or undone, lost",
+        "Fixed.put: done or undone",
+        "Fixed.get: done or undone",
+    ],
     "select_link": [
         "from the peer: UpdateFailHTLC 3",
         "to the peer: UpdateAddHTLC 1",
@@ -41,11 +47,11 @@ PRINTED = {
         "overtaken, the broken worker sits and waits at the first mailbox",
     ],
 }
-"""Lines that a run prints; others may stand between them, and threads may change the order."""
+"""Lines that a run prints. Others may stand between them, and threads may change the order."""
 
 
 def run(script) -> list[str]:
-    """What the script prints, with warnings as errors and the package found as it is here."""
+    """Run the script, warnings being errors; return the lines that it prints."""
     path = os.pathsep.join(filter(None, sys.path))
     finished = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
@@ -69,7 +75,7 @@ def test_an_example_prints_what_it_is_meant_to_show(project, name):
 
 
 def test_every_example_is_run(project):
-    """Here, but for the generator of the sample, which is compared with it beside the replay."""
+    """Except the generator of the sample: the tests of the replay compare it with its output."""
     names = {path.stem for path in (project / "examples").glob("*.py")}
 
     assert {*PRINTED, "make_htlc_events"} == names

@@ -1,435 +1,425 @@
-"""The outbox over a source of its own: no mailbox, no clock, one lock."""
+"""Receiving in threads: whatever happens to one receiver, no item and no other receiver suffers.
+
+What receivers may rely on in every mailbox is in the conformance suite, and an interrupt at each
+moment of a call in `test_interrupts.py`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import queue
+import random
+import signal
 import threading
-from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from lnmailbox.testing.threads import PATIENCE, Call, blocked
-from lnmailbox import MailBoxShuttingDown, Outbox
+from lnmailbox import MailBoxShuttingDown, MailSelector, Outbox, select
+from lnmailbox.contract import Hand
+from lnmailbox.receiving.outbox import LocalOutbox, _each_item
+from lnmailbox.testing import PATIENCE, Call, blocked
+from lnmailbox.testing.conformance.base import add, drain, key, settle
+from receivers import make_mailbox, wait_until
+
+PUBLIC = "async_get async_get_batch empty get get_batch get_nowait qsize".split()
+
+Receive = Callable[[Outbox[Any]], Any]
 
 
-class Letters:
-    """A source for tests, which insists on the lock."""
-
-    def __init__(self, lock):
-        self.lock = lock
-        self.letters = deque()
-        self.takes = 0
-        self.taken = threading.Semaphore(0)
-        self.on_take = None  # what the next take does first
-
-    def _look(self):
-        assert self.lock.held()
-        self.takes += 1
-        self.taken.release()
-        action, self.on_take = self.on_take, None
-        if action is not None:
-            action()
-
-    def take(self):
-        self._look()
-        return self.letters.popleft() if self.letters else None
-
-    def take_into(self, batch, size):
-        self._look()
-        while self.letters and len(batch) < size:
-            batch.append(self.letters.popleft())
-
-    def put_back(self, batch):
-        assert self.lock.held()
-        self.letters.extendleft(reversed(batch))
-
-    def has_mail(self):
-        assert self.lock.held()
-        return bool(self.letters)
+@pytest.fixture
+def box():
+    with make_mailbox() as box:
+        yield box
 
 
-class Lock:
-    """A lock that can be told to raise once, as soon as it is let go."""
-
-    def __init__(self):
-        self._lock = threading.RLock()
-        self.acquire, self.held = self._lock.acquire, self._lock._is_owned
-        # What a condition uses of a lock like this one.
-        self._is_owned = self._lock._is_owned
-        self._release_save = self._lock._release_save
-        self._acquire_restore = self._lock._acquire_restore
-        self.error = None
-
-    def release(self):
-        self._lock.release()
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
-
-    def __enter__(self):
-        return self.acquire()
-
-    def __exit__(self, *_):
-        self.release()
+@pytest.fixture
+def outbox(box):
+    return box.message_outbox
 
 
-class Office:
-    """An open outbox, its source and its lock; and what a mailbox does when mail arrives."""
-
-    def __init__(self):
-        self.lock = Lock()
-        self.source = Letters(self.lock)
-        self.outbox = Outbox(self.lock, self.source)
-
-    def open(self):
-        with self.lock:
-            self.outbox.open_locked()
-        self.outbox.tell_listeners()
-
-    def close(self):
-        with self.lock:
-            self.outbox.close_locked()
-        self.outbox.tell_listeners()
-
-    def wait_for_receivers(self, count):
-        """Wait until so many are in the condition; their order there is that of their coming."""
-        pause = threading.Event()
+def take_when_reported(outbox: Outbox[Any]) -> Any:
+    with MailSelector() as selector:
+        selector.register(outbox)
         while True:
-            with self.lock:
-                if self.outbox.waiting == count:
-                    return
-            pause.wait(0.001)  # between two looks
-
-    def deliver(self, *letters):
-        with self.lock:
-            self.source.letters.extend(letters)
-            self.outbox.notify_locked(len(letters))
-        self.outbox.tell_listeners()
+            for ready, _ in selector.select():
+                try:
+                    return ready.get_nowait()
+                except queue.Empty:
+                    pass
 
 
-@pytest.fixture
-def office():
-    office = Office()
-    office.open()
-    return office
+async def anext_of(outbox: Outbox[Any]) -> Any:
+    async for item in outbox:
+        return item
+    raise MailBoxShuttingDown
 
 
-@pytest.fixture
-def outbox(office):
-    return office.outbox
-
-
-RECEIVE = {
-    "get": lambda outbox, **options: outbox.get(**options),
-    "get_batch": lambda outbox, **options: outbox.get_batch(2, **options)[0],
+IN_THREADS: dict[str, Receive] = {
+    "get": lambda outbox: outbox.get(),
+    "get with timeout": lambda outbox: outbox.get(timeout=1e12),
+    "get_batch": lambda outbox: outbox.get_batch(1)[0],
+    "select": lambda outbox: select(outbox)[1],
+    "selector": take_when_reported,
+}
+IN_COROUTINES: dict[str, Receive] = {
+    "async_get": lambda outbox: asyncio.run(outbox.async_get()),
+    "async_get_batch": lambda outbox: asyncio.run(outbox.async_get_batch(1))[0],
+    "async for": lambda outbox: asyncio.run(anext_of(outbox)),
+}
+AT_ONCE: dict[str, Receive] = {
+    "get_nowait": lambda outbox: outbox.get_nowait(),
+    "get without block": lambda outbox: outbox.get(block=False),
+    "get with timeout 0": lambda outbox: outbox.get(timeout=0),
+    "get_batch without block": lambda outbox: outbox.get_batch(1, block=False)[0],
+    "select with timeout 0": lambda outbox: select(outbox, timeout=0)[1],
 }
 
 
-@pytest.fixture(params=RECEIVE)
-def receive(request):
-    """Either way to receive, as a function that returns the first item."""
-    return RECEIVE[request.param]
+def ways(*tables: dict[str, Receive]) -> pytest.MarkDecorator:
+    table = {name: receive for table in tables for name, receive in table.items()}
+    return pytest.mark.parametrize("receive", table.values(), ids=table)
 
 
-def test_an_item_that_is_there_is_taken_at_a_glance(office, outbox, receive):
-    """Whatever may be said about waiting; nobody waits."""
-    for options in [{}, {"block": False}, {"timeout": 0}, {"timeout": 1e12}]:
-        office.deliver("letter")
-        before = office.source.takes
-
-        assert "letter" == receive(outbox, **options)
-        assert 1 == office.source.takes - before
+# What users see
 
 
-def test_a_receiver_waits_for_an_item(office, outbox, receive):
-    call = Call(receive, outbox)
-    office.wait_for_receivers(1)
-
-    office.deliver("letter")
-
-    assert "letter" == call.result()
-    assert 0 == outbox.waiting
+def test_a_user_is_offered_the_methods_of_the_contract_and_no_others(outbox):
+    """What mailboxes and selectors need begins with an underscore."""
+    for shown in (Outbox, outbox):
+        assert PUBLIC == [name for name in dir(shown) if not name.startswith("_")]
 
 
-def test_a_receiver_waits_no_longer_than_it_wants_to(outbox, receive):
-    for timeout in (0, 1e-9, 0.01):
-        with pytest.raises(queue.Empty):
-            receive(outbox, timeout=timeout)
+def test_an_outbox_says_what_it_delivers_and_whose_it_is(box):
+    class Own(LocalOutbox[Any]):
+        pass
 
-    assert 0 == outbox.waiting
+    own = Own("words", box._life, box._messages)
 
-
-def test_the_longest_timeout_of_threads_is_no_limit(monkeypatch, office, outbox, receive):
-    """A longer one is waited for in pieces."""
-    monkeypatch.setattr(threading, "TIMEOUT_MAX", 0.001)
-    call = Call(receive, outbox, timeout=1e12)
-    for _ in range(5):
-        assert office.source.taken.acquire(timeout=PATIENCE)
-
-    office.deliver("letter")
-
-    assert "letter" == call.result()
+    assert [
+        "<LocalOutbox of the messages of mailbox 539268x845x1, running>",
+        "<LocalOutbox of the packets of mailbox 539268x845x1, running>",
+        "<Own of the words of mailbox 539268x845x1, running>",
+    ] == [repr(outbox) for outbox in (box.message_outbox, box.packet_outbox, own)]
 
 
-def test_nothing_is_delivered_until_the_outbox_is_open(receive):
-    """Not even looked for."""
-    office = Office()
-    office.deliver("letter")
-    with pytest.raises(queue.Empty):
-        receive(office.outbox, block=False)
-    call = blocked(receive, office.outbox)
-    assert 0 == office.source.takes
-
-    office.open()
-
-    assert "letter" == call.result()
+# Each way to receive
 
 
-def test_nothing_is_delivered_once_the_outbox_is_closed(office, outbox, receive):
-    """What is left stays; who waits is told, and who comes."""
-    calls = [blocked(receive, outbox), blocked(receive, outbox, timeout=1e12)]
+@ways(IN_THREADS, IN_COROUTINES, AT_ONCE)
+def test_an_item_that_is_there_is_taken_and_the_next_one_stays(box, outbox, receive):
+    """It need not be true."""
+    for item in (b"", b"next"):
+        box.add_message(item)
 
-    office.close()
+    assert b"" == receive(outbox)
+    assert [b"next"] == drain(outbox)
+
+
+@ways(IN_THREADS, IN_COROUTINES)
+def test_a_receiver_that_waits_gets_the_next_item_and_leaves_no_trace(box, outbox, receive):
+    call = blocked(receive, outbox)
+
+    box.add_message("hello")
+
+    assert "hello" == call.result()
+    assert ([], {}) == (outbox._bells, outbox._listeners)
+
+
+@ways(IN_THREADS, IN_COROUTINES)
+def test_a_receiver_that_waits_is_told_of_the_stop_and_leaves_no_trace(box, outbox, receive):
+    calls = [blocked(receive, outbox) for _ in range(2)]
+
+    box.stop()
 
     for call in calls:
         with pytest.raises(MailBoxShuttingDown):
             call.result()
-    office.source.letters.append("letter")
-    for options in [{}, {"block": False}, {"timeout": 0}, {"timeout": 1}]:
-        with pytest.raises(MailBoxShuttingDown):
-            receive(outbox, **options)
-    assert [] == list(outbox)
+    assert ([], {}) == (outbox._bells, outbox._listeners)
 
 
-def test_an_iteration_can_be_left_and_begun_again(office, outbox):
-    """No item is taken that is not yielded."""
-    office.deliver(*"abc")
-    for letter in outbox:
-        assert "a" == letter
+@ways(IN_THREADS, IN_COROUTINES, AT_ONCE)
+@pytest.mark.parametrize("started", [False, True])
+def test_nothing_is_received_from_a_stopped_mailbox(receive, started):
+    """Whatever is left in it."""
+    box = make_mailbox(started=started)
+    box.add_message("hello")
+    box.stop()
+
+    with pytest.raises(MailBoxShuttingDown):
+        receive(box.message_outbox)
+    assert [] == list(box.message_outbox)
+    assert 1 == box.message_outbox.qsize()
+
+
+@pytest.mark.parametrize("timeout", [1e-9, 0.01])
+def test_a_receiver_whose_time_is_up_waits_no_more(outbox, timeout):
+    for receive in (outbox.get, lambda timeout: outbox.get_batch(2, timeout=timeout)):
+        with pytest.raises(queue.Empty):
+            receive(timeout=timeout)
+
+    assert [] == outbox._bells
+
+
+def test_a_receiver_waits_for_longer_than_a_lock_can(monkeypatch, box, outbox):
+    """In pieces, each of which ends with a look."""
+    monkeypatch.setattr(threading, "TIMEOUT_MAX", 0.001)
+    call = Call(outbox.get, timeout=1e12)
+    seen = set()
+    while len(seen) < 5:
+        with box._lock:
+            seen.update(outbox._bells)
+
+    box.add_message("hello")
+
+    assert "hello" == call.result()
+
+
+@pytest.mark.parametrize("iterate", [iter, _each_item])
+def test_an_iteration_can_be_left_and_begun_again(box, outbox, iterate):
+    """No item is taken that is not yielded. The second one is that of Python 3.10."""
+    for item in "abc":
+        box.add_message(item)
+    for item in iterate(outbox):
+        assert "a" == item
         break
 
-    assert "b" == next(iter(outbox))
-    assert ["c"] == list(office.source.letters)
+    assert "b" == next(iterate(outbox))
+    box.stop()
+    assert [] == list(iterate(outbox))
+    assert 1 == outbox.qsize()
 
 
-def test_an_error_in_the_body_of_an_iteration_passes(office, outbox):
-    """Only the stop of this outbox ends it."""
-    office.deliver("letter")
-
-    with pytest.raises(ZeroDivisionError):  # noqa: PT012
-        for _ in outbox:
-            raise ZeroDivisionError
+# Who is told
 
 
-def test_each_item_wakes_one_receiver(office, outbox):
-    """Two items, three receivers: one goes on waiting."""
-    received = queue.Queue()
-    calls = [blocked(lambda: received.put(outbox.get())) for _ in range(3)]
+def test_each_item_wakes_the_receiver_that_has_waited_longest(box, outbox):
+    """Two items, three receivers: the third one goes on waiting."""
+    calls = [blocked(outbox.get) for _ in range(3)]
 
-    office.deliver("a", "b")
+    for item in "ab":
+        box.add_message(item)
 
-    assert {"a", "b"} == {received.get(timeout=PATIENCE) for _ in range(2)}
-    office.deliver("c")
-    for call in calls:
-        call.result()
-    assert "c" == received.get_nowait()
-
-
-@pytest.mark.parametrize("size", [0, -3, 1.0, "1", None])
-def test_a_batch_has_a_size(office, outbox, size):
-    office.deliver("letter")
-
-    with pytest.raises(ValueError) as caught:
-        outbox.get_batch(size)
-
-    assert f"max_items must be an integer >= 1, got {size!r}" == str(caught.value)
-    assert ["letter"] == list(office.source.letters)
+    assert {"a", "b"} == {call.result() for call in calls[:2]}
+    assert 1 == len(outbox._bells)
+    box.add_message("c")
+    assert "c" == calls[2].result()
 
 
-@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), "1", True])
-def test_a_timeout_is_a_span_of_time(office, outbox, receive, timeout):
-    """Also where there is an item, which then stays."""
-    for _ in range(2):
-        with pytest.raises(ValueError) as caught:
-            receive(outbox, timeout=timeout)
+def test_items_that_are_put_back_are_first_again_and_whoever_waits_is_told(box, outbox):
+    for item in "abc":
+        box.add_message(item)
+    hand: Hand[Any] = Hand()
+    outbox._take_into(hand, 3)
+    calls = [blocked(outbox.get) for _ in range(2)]
+    heard: list[Any] = []
+    outbox._add_listener(heard.append)
 
-        text = f"timeout must be a finite number of seconds >= 0, got {timeout!r}"
-        assert text == str(caught.value)
-        office.deliver("letter")
+    hand.put_back()
 
-    assert "letter" == receive(outbox)
-
-
-def test_what_is_taken_and_not_returned_is_put_back(office, outbox, receive):
-    """An interrupt as the lock is let go: the next receiver gets the items, in their order."""
-    office.deliver(*"abc")
-    office.lock.error = KeyboardInterrupt()
-
-    with pytest.raises(KeyboardInterrupt):
-        receive(outbox)
-
-    assert ["a", "b", "c"] == list(office.source.letters)
+    assert {"a", "b"} == {call.result() for call in calls}
+    assert ["c"] == drain(outbox)
+    assert [outbox] == heard
 
 
-def test_what_is_taken_after_waiting_and_not_returned_is_put_back(office, outbox, receive):
-    call = blocked(receive, outbox)
-    office.source.on_take = lambda: setattr(office.lock, "error", KeyboardInterrupt())
-
-    office.deliver(*"abc")
-
-    with pytest.raises(KeyboardInterrupt):
-        call.result()
-    assert ["a", "b", "c"] == list(office.source.letters)
-
-
-def test_what_is_put_back_wakes_who_waits(office, outbox):
-    """The first receiver is interrupted while it takes; the second did not see the items."""
-    first = Call(outbox.get_batch, 2)
-    second = Call(outbox.get)
-    office.wait_for_receivers(2)
-    office.source.on_take = lambda: setattr(office.lock, "error", KeyboardInterrupt())
-
-    office.deliver("letter")
-
-    outcomes = []
-    for call in (first, second):
-        try:
-            outcomes.append(call.result())
-        except KeyboardInterrupt:
-            outcomes.append("interrupted")
-    # Which of the two was woken first is nobody's business.
-    assert outcomes in (["interrupted", "letter"], [["letter"], "interrupted"])
-
-
-def test_listeners_hear_of_what_is_put_back(office, outbox, receive):
-    """A `select` on another thread may have found nothing meanwhile."""
+def test_a_listener_hears_of_all_news_until_it_is_over_or_removed(box, outbox):
     heard = []
-    office.deliver("letter")
-    outbox.add_listener(heard.append)
-    office.lock.error = KeyboardInterrupt()
-
-    with pytest.raises(KeyboardInterrupt):
-        receive(outbox)
-
-    assert [outbox] == heard
-
-
-def test_an_interrupted_batch_of_nothing_puts_nothing_back(office, outbox, receive):
-    """An interrupt before anything was taken."""
-    office.deliver("letter")
-    office.source.on_take = interrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        receive(outbox)
-
-    assert "letter" == receive(outbox)
-
-
-def test_a_receiver_that_is_interrupted_while_it_waits_waits_no_more(
-    monkeypatch, office, outbox, receive
-):
-    """And counts no more as one that waits."""
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Condition, "wait", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            receive(outbox)
-
-    assert 0 == outbox.waiting
-    office.deliver("letter")
-    assert "letter" == receive(outbox)
-
-
-def test_a_receiver_that_is_interrupted_as_it_wakes_up_wakes_another_one(
-    monkeypatch, office, outbox, receive
-):
-    """It was told of an item, and goes without; the one behind it was told nothing."""
-    wait = threading.Condition.wait
-    struck = []
-
-    def wait_and_strike(condition, timeout=None):
-        result = wait(condition, timeout)
-        if timeout is not None and timeout > PATIENCE and not struck:
-            struck.append(condition)
-            raise KeyboardInterrupt
-        return result
-
-    monkeypatch.setattr(threading.Condition, "wait", wait_and_strike)
-    first = Call(receive, outbox, timeout=1000)
-    office.wait_for_receivers(1)
-    second = Call(receive, outbox)
-    office.wait_for_receivers(2)
-
-    office.deliver("letter")
-
-    with pytest.raises(KeyboardInterrupt):
-        first.result()
-    assert "letter" == second.result()
-
-
-def test_a_receiver_that_is_interrupted_after_it_woke_up_wakes_another_one(
-    office, outbox, receive
-):
-    """As above, in the moment between the wait and the take."""
-    first = Call(receive, outbox)
-    office.wait_for_receivers(1)
-    second = Call(receive, outbox)
-    office.wait_for_receivers(2)
-    office.source.on_take = interrupt
-
-    office.deliver("letter")
-
-    with pytest.raises(KeyboardInterrupt):
-        first.result()
-    assert "letter" == second.result()
-
-
-def test_an_outbox_says_whether_there_is_mail(outbox):
-    """What `select` asks: True, False, and None once it is closed."""
-    office = Office()
-    office.deliver("letter")
-    assert False is office.outbox.poll()
-
-    office.open()
-    assert True is office.outbox.poll()
-    assert False is outbox.poll()
-
-    office.close()
-    assert office.outbox.poll() is None
-
-
-def test_an_item_can_be_taken_into_safety(office, outbox):
-    """What `select` does: it is in a list of the caller's when it has left the source."""
-    item = []
-    assert True is outbox.take_in_turn(item)
-    assert [] == item
-
-    office.deliver("a", "b")
-    assert True is outbox.take_in_turn(item, turn=7)
-    assert ["a"] == item
-    assert 7 == outbox.last_turn
-
-    outbox.put_back(item)
-    assert "a" == outbox.get_nowait()
-    assert True is outbox.take_in_turn([], turn=5)
-    assert 7 == outbox.last_turn  # it does not go back
-
-    office.close()
-    assert False is outbox.take_in_turn([])
-
-
-def test_a_listener_that_was_removed_hears_nothing(office, outbox):
-    """Whatever the others hear; removing it again does nothing."""
-    heard, removed = [], []
-    outbox.add_listener(heard.append)
-    outbox.add_listener(removed.append)
+    listeners = {
+        "stays": lambda _: heard.append("stays"),
+        "is over": lambda _: heard.append("is over") or True,
+        "is removed": lambda _: heard.append("is removed"),
+    }
+    for listener in listeners.values():
+        outbox._add_listener(listener)
+    box.add_message("hello")
     for _ in range(2):
-        outbox.remove_listener(removed.append)
+        outbox._remove_listener(listeners["is removed"])
+    box.add_message("hello")
 
-    office.deliver("letter")
-
-    assert [outbox] == heard
-    assert [] == removed
+    assert ["stays", "is over", "is removed", "stays"] == heard
 
 
-def interrupt(*_):
-    raise KeyboardInterrupt
+def test_listeners_may_come_and_go_as_the_news_are_told(box, outbox):
+    """Those hear of it that were there when it began."""
+    heard = []
+
+    def first(_):
+        heard.append("first")
+        outbox._remove_listener(first)
+        outbox._add_listener(heard.append)
+
+    outbox._add_listener(first)
+    for _ in range(2):
+        box.add_message("hello")
+
+    assert ["first", outbox] == heard
+
+
+def test_listeners_come_and_go_while_another_thread_has_the_lock(box, outbox):
+    """The garbage collector removes some, and must not wait."""
+    with box._lock:
+        Call(outbox._add_listener, str).result()
+        assert [str] == list(outbox._listeners)
+        Call(outbox._remove_listener, str).result()
+
+    assert {} == outbox._listeners
+
+
+def test_the_turn_of_an_outbox_is_the_latest_in_which_an_item_was_taken(box, outbox):
+    """Whoever took from it last decides where it stands, not who writes it down last."""
+    for item in "ab":
+        box.add_message(item)
+
+    for turn in (9, 5, 11):
+        assert outbox._take_into(Hand(), 1, turn)
+
+    assert 9 == outbox._last_turn
+
+
+# Interrupts
+
+
+def test_messages_that_are_put_back_after_a_reset_are_gone(box, outbox):
+    """When `reset_messages` has returned, no message from before is delivered."""
+    box.add_message("hello")
+    hand: Hand[Any] = Hand()
+    outbox._take_into(hand, 1)
+    box.reset_messages()
+
+    hand.put_back()
+
+    assert 0 == outbox.qsize()
+
+
+def test_packets_that_are_put_back_after_a_reset_are_there_once(box):
+    box.add_packets([add(1), settle(2)])
+    hand: Hand[Any] = Hand()
+    box.packet_outbox._take_into(hand, 2)
+    box.reset_packets()
+    box.ack_packet(key(2))
+
+    hand.put_back()
+
+    assert hand[1:] == drain(box.packet_outbox)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_get_that_is_interrupted_when_it_has_released_the_lock_puts_back(box, outbox, reset):
+    """Unless a reset came in that moment."""
+
+    class Lock:
+        acquire = box._lock.acquire
+
+        def release(self):
+            box._lock.release()
+            if reset:
+                Call(box.reset_messages).result()
+            raise KeyboardInterrupt
+
+        def __enter__(self):
+            box._lock.acquire()
+
+        def __exit__(self, *_):
+            box._lock.release()
+
+    box.add_message("hello")
+    outbox._lock = Lock()
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.get()
+
+    assert (0 if reset else 1) == outbox.qsize()
+
+
+class Signals:
+    """SIGINT, from a thread to the main thread, again and again until the call there is over.
+
+    It raises KeyboardInterrupt once in each call, at a random time, and only within the package:
+    what has been returned is the caller's.
+    """
+
+    def __init__(self) -> None:
+        self.raised = 0
+        self._is_armed = False
+        self._calls = threading.Semaphore(0)
+        self._is_over = threading.Event()
+        self._is_over.set()
+        self._ends = False
+
+    def __enter__(self) -> Signals:
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
+        self._striker = Call(self._strike)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends = True
+        self._calls.release()
+        self._striker.result()
+        signal.signal(signal.SIGINT, self._before)
+
+    def interrupt(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call the function; return what it returns, or None if it is interrupted."""
+        self._is_over.clear()
+        self._is_armed = True
+        self._calls.release()
+        try:
+            return function(*args)
+        except KeyboardInterrupt:
+            return None
+        finally:
+            self._is_armed = False
+            self._is_over.set()
+
+    def _on_signal(self, _: int, frame: Any) -> None:
+        while self._is_armed and frame is not None:
+            if frame.f_globals["__name__"].startswith("lnmailbox.receiving"):
+                self._is_armed = False
+                self.raised += 1
+                raise KeyboardInterrupt
+            frame = frame.f_back
+
+    def _strike(self) -> None:
+        randomly = random.Random(1)
+        while self._calls.acquire() and not self._ends:
+            for _ in range(randomly.randrange(3000)):
+                pass
+            while not self._is_over.is_set():
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                self._is_over.wait(0.001)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads here")
+@ways(IN_THREADS)
+def test_signals_that_interrupt_a_receiver_lose_nothing_and_confuse_nobody(box, outbox, receive):
+    """Hundreds of real ones while it waits: each is a KeyboardInterrupt and no other error.
+
+    A rival that waits beside it gets every item that it does not get.
+    """
+    rounds = 300
+    begin, sent = threading.Semaphore(0), threading.Semaphore(0)
+    rival = Call(list, outbox)
+
+    def send():
+        randomly = random.Random(2)
+        for number in range(rounds):
+            assert begin.acquire(timeout=PATIENCE)
+            for _ in range(randomly.randrange(3000)):
+                pass
+            box.add_message((number,))
+            sent.release()
+
+    sender = Call(send)
+    received = []
+    with Signals() as signals:
+        for _ in range(rounds):
+            begin.release()
+            received.append(signals.interrupt(receive, outbox))
+            assert sent.acquire(timeout=PATIENCE)
+            wait_until(outbox.empty)
+            assert len(outbox._bells) <= 1  # the rival's
+    sender.result()
+    box.stop()
+
+    assert [(n,) for n in range(rounds)] == sorted([*filter(None, received), *rival.result()])
+    assert rounds // 4 < signals.raised

@@ -1,4 +1,4 @@
-"""What the README shows works, and prints what it says."""
+"""The README's examples run, and its commands print the output that it shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_examples_run(readme):
 
 
 def test_the_commands_print_what_is_shown(readme, project, monkeypatch, capsys):
-    """A line of three dots stands for whatever is left out."""
+    """A line of three dots stands for any lines left out."""
     monkeypatch.chdir(project)
     shown = [fence.splitlines() for fence in fences("console", readme)]
     commands = [(command, *output) for command, *output in shown if "lnmailbox " in command]

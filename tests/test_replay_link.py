@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lnmailbox.testing.threads import PATIENCE
 from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
 from lnmailbox.replay.link import Link
+from lnmailbox.testing.threads import PATIENCE
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC, UpdateFailHTLC
 
 CHANNEL = ShortChannelID(1, 2, 3)

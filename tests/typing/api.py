@@ -27,6 +27,7 @@ from lnmailbox import (
 from lnmailbox.contract import Quit
 from lnmailbox.receiving.selector import SelectorKey
 from lnmailbox.sphinx import SphinxErrorEncrypter
+from lnmailbox.testing import Call, IdentityConformance, MailBoxConformance, Switch, contents
 from lnmailbox.wire import (
     ChannelID,
     ChannelUpdate,
@@ -79,8 +80,11 @@ async def receiving_in_a_coroutine(box: MailBox) -> None:
 
 def sending(box: MailBox, packet: HTLCPacket) -> None:
     box.add_message(UpdateAddHTLC(id=1))
+    box.add_packets(iter([packet]))
     assert_type(box.has_packet(packet.in_key), bool)
     assert_type(box.ack_packet(packet.in_key), bool)
+    assert_type(box.ack_packets({packet.in_key}), int)
+    box.ack_packet(packet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(box.fail_add(packet), bool)
     assert_type(box.statistics(), MailBoxStatistics)
 
@@ -100,8 +104,11 @@ def configuring(condition: threading.Condition) -> None:
         forward_packets=forward,
         clock=ManualClock(),
     )
+    assert_type(config.chan_id, ChannelID | None)
     with MemoryMailBox(config) as box:
         assert_type(box, MemoryMailBox)
+        assert_type(box.short_chan_id, ShortChannelID)
+        box.short_chan_id = ShortChannelID(880000, 1, 2)
     for clock in (SystemClock(), WallClock(), ManualClock(5)):
         assert_type(clock.now_ns(), int)
         clock.wait(condition, None)
@@ -115,6 +122,25 @@ def orchestrating() -> None:
         assert_type(orchestrator, MailOrchestrator)
         box = orchestrator.get_or_create_mailbox(ChannelID(), ShortChannelID())
         assert_type(box, MailBox)
+
+
+class TestOwnMailBox(IdentityConformance, MailBoxConformance):
+    def make_mailbox(self, config: MailBoxConfig) -> MailBox:
+        return MemoryMailBox(config)
+
+    def reopen(self, mailbox: MailBox) -> MailBox:
+        return mailbox
+
+
+def testing(box: MailBox) -> None:
+    switch = Switch()
+    config = MailOrchestratorConfig(
+        fetch_update=switch.fetch_update, forward_packets=switch.forward_packets
+    )
+    MailOrchestrator(config).deliver(ShortChannelID(), HTLCPacket(obfuscator=switch))
+    assert_type(switch.next_fail(), HTLCPacket)
+    assert_type(Call(box.packet_outbox.get).result(), HTLCPacket)
+    assert_type(contents(HTLCPacket()), dict[str, Any])
 
 
 def wire() -> None:
