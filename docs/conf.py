@@ -11,6 +11,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import lnmailbox
+import lnmailbox.contract
+import lnmailbox.testing
 import lnmailbox.wire
 
 project = "lnmailbox"
@@ -25,7 +27,7 @@ html_title = f"lnmailbox {version}"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-# A name in backticks is code, and a link where it is the name of something documented.
+# A name in backticks is code, and a link if it is documented.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -34,19 +36,18 @@ python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
-# Built without the network, so without the inventories of other projects. What belongs to this
-# one must resolve.
+# Built without the network, so without the inventories of other projects. Names of this one must
+# resolve.
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
     ("py:.*", r"(?!lnmailbox\b).*"),
     ("py:class", r"lnmailbox\..*\b_?[A-Z][a-z]*(_co)?"),  # type variables
 ]
 
-# Annotations name the module in which something is defined; it is documented where it is
-# imported from.
+# Annotations name the defining module; the reference names the module to import from.
 PUBLIC = {
-    f"{thing.__module__}.{name}": f"{module.__name__}.{name}"
-    for module in (lnmailbox, lnmailbox.wire)
+    f"{getattr(thing, '__module__', '')}.{name}": f"{module.__name__}.{name}"
+    for module in (lnmailbox.contract, lnmailbox.testing, lnmailbox.wire, lnmailbox)
     for name, thing in ((name, getattr(module, name)) for name in module.__all__)
 }
 

@@ -16,11 +16,11 @@ HEAD = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">
 <title>{title}</title>
 <style>
-  text {{ font: 14px ui-sans-serif, system-ui, Helvetica, Arial, sans-serif; fill: {ink} }}
-  .label {{ paint-order: stroke; stroke: {paper}; stroke-width: 5px; stroke-linejoin: round }}
-  .code {{ font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }}
+  text {{ font: 17px ui-sans-serif, system-ui, Helvetica, Arial, sans-serif; fill: {ink} }}
+  .label {{ paint-order: stroke; stroke: {paper}; stroke-width: 7px; stroke-linejoin: round }}
+  .code {{ font: 15px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }}
   .head {{ font-weight: 600 }}
-  .faint {{ fill: {faint}; font-size: 13px }}
+  .faint {{ fill: {faint}; font-size: 15px }}
   .line {{ stroke: {ink}; stroke-width: 1.4; fill: none }}
   .lane {{ stroke: {faint}; stroke-width: 1; stroke-dasharray: 2 4 }}
   .answer {{ stroke-dasharray: 5 4 }}
@@ -45,9 +45,10 @@ class Picture:
             f'<text x="{x}" y="{y}" class="{style}" text-anchor="{anchor}">{escape(text)}</text>'
         )
 
-    def path(self, d: str, style: str = "line", tip: bool = True) -> None:
+    def path(self, d: str, style: str = "line", tip: bool = True, moves: str = "") -> None:
         end = ' marker-end="url(#tip)"' if tip else ""
-        self.parts.append(f'<path d="{d}" class="{style}"{end}/>')
+        data = f' data-moves="{moves}"' if moves else ""
+        self.parts.append(f'<path d="{d}" class="{style}"{end}{data}/>')
 
     def box(
         self, x: float, y: float, w: float, h: float, fill: str = FILL, edge: str = INK, r: int = 8
@@ -63,91 +64,115 @@ class Picture:
 
 def sequence(path: Path) -> None:
     """Who calls whom, from top to bottom."""
-    lanes = {"switch": 100, "mailbox": 330, "link": 560, "alarm": 740, "courier": 880}
-    threads = ["any thread", "no thread", "your thread", "one a clock", "on demand"]
+    lanes = {"link": 75, "mailbox": 208, "alarm": 341, "courier": 474, "switch": 605}
+    threads = ["your thread", "no thread", "one per clock", "on demand", "any thread"]
     steps: list[tuple[str, ...]] = [
-        ("part", "Delivery is a rendezvous: the receiver itself takes the packet, under the lock"),
-        ("link", "mailbox", "packet_outbox.get() blocks"),
+        ("part", "Delivery: the receiver itself takes the packet, under the lock"),
+        ("link", "mailbox", "get() blocks"),
         ("switch", "mailbox", "add_packet(Add 7)"),
         ("mailbox", "link", "Add 7"),
         ("part", "The link restarts before the Add is in a commitment"),
         ("link", "mailbox", "reset_packets()"),
-        ("link", "mailbox", "packet_outbox.get()"),
+        ("link", "mailbox", "get()"),
         ("mailbox", "link", "Add 7 again"),
-        ("link", "mailbox", "ack_packet(key of 7)"),
+        ("link", "mailbox", "ack_packet(7)"),
         ("mailbox", "link", "True"),
         ("part", "Nobody collects the next Add before its deadline"),
         ("switch", "mailbox", "add_packet(Add 8)"),
-        ("alarm", "mailbox", "the deadline has come"),
+        ("alarm", "mailbox", "8 is overdue"),
         ("alarm", "courier", "starts it"),
         ("courier", "mailbox", "claims Add 8, under the lock"),
-        ("courier", "switch", "fetch_update(short_chan_id)"),
-        ("switch", "courier", "the channel's update"),
-        ("courier", "switch", "forward_packets(quit, Fail 8), no lock held"),
-        ("courier", "mailbox", "nothing else is overdue: the thread ends"),
+        ("courier", "switch", "fetch_update"),
+        ("switch", "courier", "the update"),
+        ("courier", "mailbox", "takes Add 8 out, under the lock"),
+        ("courier", "switch", "forward_packets"),
+        ("courier", "mailbox", "nothing is overdue: the thread ends"),
     ]
-    top, row = 84, 38
+    top, row = 88, 40
     height = top + row * len(steps) + 34
-    picture = Picture(970, height, "Sequence: delivery, replay and expiry of an Add")
+    picture = Picture(680, height, "Sequence: delivery, replay and expiry of an Add")
     for (name, x), thread in zip(lanes.items(), threads, strict=True):
         picture.path(f"M{x} {top - 14}V{height - 20}", "lane", tip=False)
-        picture.box(x - 55, 20, 110, 50)
+        picture.box(x - 60, 18, 120, 56)
         picture.text(x, 41, name, "head")
-        picture.text(x, 59, thread, "faint")
+        picture.text(x, 62, thread, "faint")
     y = top + 6.0
     for step in steps:
         y += row
         if step[0] == "part":
-            picture.box(24, y - 20, 922, 28, BAND, BAND_EDGE, 6)
-            picture.text(36, y - 1, step[1], "head", "start")
+            picture.box(15, y - 21, 650, 30, BAND, BAND_EDGE, 6)
+            picture.text(27, y - 1, step[1], "head", "start")
             continue
         source, target, label = step
         start, end = lanes[source], lanes[target]
         answer = (source, target) in {("mailbox", "link"), ("switch", "courier")}
         way = 4 if end > start else -4
         picture.path(f"M{start + way} {y}H{end - way}", "line answer" if answer else "line")
-        picture.text((start + end) / 2, y - 7, label, "label code")
+        picture.text((start + end) / 2, y - 8, label, "label code")
     picture.save(path)
 
 
 def states(path: Path) -> None:
-    """Where an Add can stand; a reply is never overdue."""
-    picture = Picture(970, 400, "States of a packet in its mailbox")
+    """The places of a packet and its ways between them.
 
-    def state(x: int, y: int, name: str, note: str) -> None:
-        picture.box(x, y, 190, 64)
-        picture.text(x + 95, y + 28, name, "head")
-        picture.text(x + 95, y + 48, note, "faint")
+    An arrow's `data-moves` names the methods of `Shelf` and the places that it stands for. The
+    tests compare these with the shelf.
+    """
+    picture = Picture(680, 590, "Places of a packet in its mailbox")
 
-    def arrow(d: str, x: float, y: float, *labels: str, anchor: str = "middle") -> None:
-        picture.path(d)
-        for number, label in enumerate(labels):
-            style = "label faint" if number else "label code"
-            picture.text(x, y + 17 * number, label, style, anchor)
+    def place(x: int, y: int, name: str, note: str) -> None:
+        picture.box(x, y, 230, 66)
+        picture.text(x + 115, y + 29, name, "head")
+        picture.text(x + 115, y + 51, note, "faint")
 
-    picture.parts.append(f'<circle cx="40" cy="82" r="8" fill="{INK}"/>')
-    state(170, 50, "undelivered", "waits for a receiver")
-    state(540, 50, "delivered", "a receiver has it")
-    state(170, 270, "overdue", "an Add past its deadline")
-    state(540, 270, "gone", "the mailbox forgot it")
-    picture.box(760, 50, 190, 64, BAND, BAND_EDGE)
-    picture.text(855, 76, "Replies do the same,", "faint")
-    picture.text(855, 96, "but never expire.", "faint")
+    def arrow(d: str, x: float, y: float, label: str, moves: str) -> None:
+        picture.path(d, moves=moves)
+        picture.text(x, y, label, "label code")
 
-    arrow("M50 82H164", 107, 72, "add_packet")
-    arrow("M360 68H534", 450, 58, "get")
-    arrow("M540 96H366", 450, 114, "reset_packets", "or nack_packet")
-    arrow("M215 114V264", 205, 184, "deadline", "now >= deadline", anchor="end")
-    arrow("M360 302H534", 447, 292, "Fail sent, or acked")
-    arrow("M635 114V264", 645, 184, "ack_packet", "or fail_add", anchor="start")
-    arrow("M330 114 560 264", 446, 182, "ack_packet", "or fail_add")
+    picture.box(22, 92, 636, 314, "none", FAINT, 12)
+    place(48, 120, "undelivered", "waits for a receiver")
+    place(402, 120, "delivered", "a receiver has it")
+    place(48, 302, "overdue", "an Add past its deadline")
+    place(402, 302, "stuck", "could not be failed")
+    place(48, 494, "being failed", "claimed by one thread")
+    place(402, 494, "gone", "acked or failed")
+    picture.text(640, 50, "Replies do not expire and are not failed:", "faint", "end")
+    picture.text(640, 71, "they stay in the upper row.", "faint", "end")
+
+    everywhere = "WAITING LINK OVERDUE STUCK".split()
+    picture.parts.append(f'<circle cx="163" cy="36" r="8" fill="{INK}"/>')
+    arrow("M163 44V114", 163, 74, "add_packet", "add NOWHERE WAITING")
+    arrow("M278 138H396", 340, 130, "get", "take WAITING LINK")
+    arrow("M402 166H284", 340, 184, "reset, nack", "reset LINK WAITING, nack LINK WAITING")
+    arrow("M98 186V296", 98, 246, "deadline", "expire WAITING OVERDUE")
+    arrow("M200 302V192", 200, 246, "reset", "reset OVERDUE WAITING")
+    arrow("M420 302 262 191", 345, 250, "reset", "reset STUCK WAITING")
+    arrow("M402 335H284", 340, 327, "retry", "expire STUCK OVERDUE")
+    arrow("M85 368V488", 85, 444, "courier", "claim_overdue OVERDUE CLAIMED")
     arrow(
-        "M235 334C235 374 295 374 295 340",
-        308,
-        366,
-        "encryption failed",
-        "tried again later",
-        anchor="start",
+        "M165 406V488",
+        165,
+        444,
+        "fail_add",
+        ", ".join(f"claim {where} CLAIMED" for where in everywhere),
+    )
+    arrow(
+        "M245 494V412",
+        245,
+        444,
+        "give up",
+        "give_up CLAIMED WAITING, give_up CLAIMED LINK, give_up CLAIMED STUCK",
+    )
+    picture.text(290, 434, "to its old place,", "label faint", "start")
+    picture.text(290, 454, "from overdue to stuck", "label faint", "start")
+    arrow("M278 514H396", 340, 506, "hand over", "take_out CLAIMED NOWHERE")
+    arrow("M278 542H396", 340, 560, "ack", "ack CLAIMED NOWHERE")
+    arrow(
+        "M560 406V488",
+        560,
+        450,
+        "ack_packet",
+        ", ".join(f"ack {where} NOWHERE" for where in everywhere),
     )
     picture.save(path)
 
