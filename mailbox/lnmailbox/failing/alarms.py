@@ -28,8 +28,6 @@ __all__ = ["RETRY_NS", "Alarm", "Watch"]
 RETRY_NS = 1_000_000_000
 """Minimum delay before a retry."""
 
-_PATIENCE = 0.1  # seconds; what is waited for takes microseconds if it comes at all
-
 _FEW = 8  # void entries that are not worth the work
 
 _AT_ONCE = -(1 << 1024)  # has passed on every clock
@@ -77,6 +75,10 @@ class Watch:
     Attributes:
         couriers: the threads that carry back what has expired on this clock.
     """
+
+    # Seconds; what is waited for takes microseconds if it comes at all. A module's names are gone
+    # at the interpreter's end, those of a class are not.
+    _PATIENCE: ClassVar[float] = 0.1
 
     # Reentrant, as is `_lock`: garbage collection, or a signal, may call anything in a thread
     # that holds them.
@@ -172,7 +174,7 @@ class Watch:
         if not is_watcher and not self._lock._is_owned() and not sys.is_finalizing():
             for thread in ending:
                 while thread.is_alive() and thread is not self._thread:
-                    thread.join(_PATIENCE)
+                    thread.join(self._PATIENCE)
 
     @staticmethod
     def _forget(gone: weakref.ref[Alarm], _: object) -> None:
@@ -186,7 +188,7 @@ class Watch:
         # Garbage collection calls this anywhere, perhaps in a thread that the lock's holder
         # waits for. Then the alarm stays, and will ring for nobody.
         try:
-            if watch._lock.acquire(timeout=_PATIENCE):
+            if watch._lock.acquire(timeout=watch._PATIENCE):
                 watch._unset_locked(alarm)
         finally:
             try:
