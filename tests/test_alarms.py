@@ -417,18 +417,19 @@ def test_equal_clocks_have_one_watch(clock):
 def test_void_deadlines_do_not_pile_up():
     """When the thread looks next, it drops them if they are too many."""
     clock = WatchedClock()
-    standing, busy = Sleeper(clock), Sleeper(clock)
-    standing.set(10**6)
-    clock.wait_until_waited_for(10**6)
+    standing, *others = [Sleeper(clock) for _ in range(50)]
     watch = Watch.of(clock)
     with watch._lock:
-        for number in range(2000):
-            busy.set(1000 + number % 7)
-            busy.cancel()
-    clock.wait_until_waited_for(10**6)
+        for sleeper in (standing, *others):
+            sleeper.set(10 if sleeper is standing else 1000)
+    clock.wait_until_waited_for(10)
+    with watch._lock:
+        for sleeper in others:
+            sleeper.cancel()
+    clock.wait_until_waited_for(10)
 
     with watch._lock:
-        assert [(10**6 * SECOND, standing.alarm)] == [(at, alarm) for at, _, alarm in watch._heap]
+        assert [(10 * SECOND, standing.alarm)] == [(at, alarm) for at, _, alarm in watch._heap]
     standing.cancel()
 
 
@@ -445,7 +446,7 @@ def test_an_alarm_that_is_set_amid_something_else_is_kept(clock, monkeypatch):
 
     def set_and_see(entry):
         monkeypatch.undo()
-        other.set(5)
+        other.set(3)
         return is_valid(entry)
 
     monkeypatch.setattr(alarms, "heappush", push_and_set)

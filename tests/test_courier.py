@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
-import os
 import queue
-import subprocess
-import sys
 import threading
 import weakref
 from unittest.mock import Mock
@@ -176,17 +174,29 @@ class TestServing:
         desk = Desk()
         pool.send(desk)
         _, gate = blocked_desk(pool)
-        desk.wait_until_served()
-        wait_until_left = blocked(pool.join, desk) if desk in pool._serving else None
-        if wait_until_left:
-            wait_until_left.result()
+        close(pool, desk)
         desk.threads.clear()
         gone = threading.Event()
         weakref.finalize(desk, gone.set)
-        del desk, wait_until_left
+        del desk
 
         assert gone.wait(PATIENCE)
         gate.open()
+
+    def test_a_pool_does_not_live_on_through_its_couriers(self):
+        """Not even as garbage."""
+        pool, desk = Couriers(), Desk()
+        pool.send(desk)
+        wait_until_idle(pool)
+        desk.threads.pop().join(PATIENCE)
+        gone = weakref.ref(pool)
+        gc.disable()
+        try:
+            del pool
+
+            assert gone() is None
+        finally:
+            gc.enable()
 
 
 class TestErrors:
@@ -218,6 +228,24 @@ class TestErrors:
 
         assert 1 == len(desk.threads)
         assert 3 == desk.try_again_later.call_count
+
+    def test_a_desk_is_served_though_its_courier_is_interrupted_before_it_begins(
+        self, pool, monkeypatch
+    ):
+        """It has left the queue by then."""
+        desk, next_desk, faults = Desk(), Couriers._next, iter([MemoryError])
+
+        def find_and_fail(*arguments):
+            found = next_desk(*arguments)
+            for error in faults:
+                raise error
+            return found
+
+        monkeypatch.setattr(Couriers, "_next", find_and_fail)
+        pool.send(desk)
+        wait_until_idle(pool)
+
+        assert 1 == len(desk.threads)
 
     @pytest.mark.parametrize("error", NO_THREAD)
     def test_a_desk_for_which_no_thread_can_be_had_has_to_try_again(
@@ -275,11 +303,15 @@ class TestJoining:
         assert [1, 0, 0] == [len(desk.threads) for desk in (first, waiting, late)]
         assert [] == couriers()
 
-    def test_it_waits_for_the_courier_and_for_its_end(self, pool):
+    def test_it_waits_for_the_courier_and_for_its_end(self, pool, monkeypatch):
         """Whether that works, has just finished, or has just been started: no thread is left."""
+        run, ending = Courier.run, threading.Event()
+        monkeypatch.setattr(Courier, "run", lambda it: (run(it), ending.wait(PATIENCE)))
         desk, gate = blocked_desk(pool)
         calls = [blocked(close, pool, desk) for _ in range(3)]
         gate.open()
+        calls[0].wait_until_blocked()
+        ending.set()
         for call in calls:
             call.result()
 
@@ -290,8 +322,7 @@ class TestJoining:
             if number % 2:
                 wait_until_idle(pool)
             close(pool, desk)
-            assert [] == [courier for courier in couriers() if courier.serves is desk]
-        assert no_couriers_after_a_while()
+            assert [] == couriers()
 
     def test_it_does_not_wait_for_other_desks(self):
         """However busy the couriers are that served this one."""
@@ -299,11 +330,10 @@ class TestJoining:
 
         def go_on():
             if busy:
-                pool.send(others[0])
-                pool.send(others[1])
+                pool.send(other)
 
-        others = [Desk(go_on), Desk(go_on)]
-        go_on()
+        other = Desk(go_on)
+        pool.send(other)
         for _ in range(20):
             desk = Desk()
             pool.send(desk)
@@ -325,21 +355,52 @@ class TestJoining:
 
         assert 1 == len(desk.threads)
 
+    def test_a_courier_that_leaves_meanwhile_is_waited_for(self, pool, monkeypatch):
+        """It serves the desk when the waiting begins, and lingers when it is looked at next."""
+        desk, gate = blocked_desk(pool)
+        hang_bell = Couriers._hang_bell
+
+        def finish_first(*arguments):
+            monkeypatch.setattr(Couriers, "_hang_bell", hang_bell)
+            gate.open()
+            wait_until_idle(pool)
+            return hang_bell(*arguments)
+
+        monkeypatch.setattr(Couriers, "_hang_bell", finish_first)
+        close(pool, desk)
+
+        assert [] == couriers()
+
     def test_a_courier_waits_for_another_unless_that_waits(self, pool):
-        """It can't know what the other waits for: that might be itself."""
-        order = []
+        """It can't know what the other waits for: that might be itself. Other threads wait."""
+
+        def wait_for(desk):
+            close(pool, desk)
+            return True
+
         last, gate = blocked_desk(pool)
-        middle = Desk(lambda: (close(pool, last), order.append("middle")))
-        first = Desk(lambda: (close(pool, middle), order.append("first")))
+        gates = [Gate(), Gate()]
+        middle = Desk(lambda: (gates[0].pass_through(), wait_for(last), gates[1].pass_through()))
+        first, second = Desk(lambda: wait_for(middle)), Desk(lambda: wait_for(middle))
         pool.send(middle)
+        gates[0].wait_until_reached()
         pool.send(first)
+        while not (first.threads and first.threads[0].waits):
+            pool.wait_until_idle(Timeout(0.001))
+        gates[0].open()  # now it begins to wait
         first.wait_until_served()
-
-        assert ["first"] == order
-
+        call = blocked(pool.join, middle)
         gate.open()
-        wait_until_idle(pool)
-        assert ["first", "middle"] == order
+        gates[1].wait_until_reached()  # now it does not wait any more
+        pool.send(second)
+        while not (second.threads and second.threads[0].waits):
+            pool.wait_until_idle(Timeout(0.001))
+
+        assert second.served.empty()
+        assert not call.done
+        gates[1].open()
+        second.wait_until_served()
+        call.result()
 
     @pytest.mark.parametrize("number", [2, 3, 5])
     @pytest.mark.parametrize("pools", [1, 2])
@@ -387,93 +448,3 @@ class TestJoining:
         close(pool, desk)
         gate.open()
         assert no_couriers_after_a_while()
-
-
-SCRIPT = """
-import os, sys, threading, warnings
-from lnmailbox import ManualClock, MailBoxConfig, MemoryMailBox
-from lnmailbox.failing import courier
-from lnmailbox.testing import Gate, Switch
-from lnmailbox.testing.conformance.base import CHANNEL, EXPIRY, add
-
-clock, gate = ManualClock(), Gate()
-
-def make(**when):
-    switch = Switch()
-    switch.when.update(when)
-    mailbox = MemoryMailBox(MailBoxConfig(
-        short_chan_id=CHANNEL, fetch_update=switch.fetch_update,
-        forward_packets=switch.forward_packets, clock=clock, expiry=EXPIRY))
-    mailbox.start()
-    mailbox.add_packet(add(1))
-    return mailbox, switch
-
-mailbox, _ = make(forward_packets=gate.pass_through)
-clock.advance(EXPIRY)
-gate.wait_until_reached()
-mailbox.add_packet(add(2))
-"""
-
-FORK = """
-def hold():
-    with courier._lock:
-        held.set()
-        threading.Event().wait()
-
-held = threading.Event()
-threading.Thread(target=hold, daemon=True).start()
-held.wait()
-warnings.simplefilter("ignore")
-child = os.fork()
-if child:
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    os._exit(0)
-mailbox.stop()
-new, switch = make()
-clock.advance(EXPIRY)
-assert [1] == switch.next_fails(1)
-new.stop()
-os._exit(7)
-"""
-
-FINALIZER = """
-class Owner:
-    def __del__(self, out=os.write):
-        self.mailbox.stop()
-        out(1, b"stopped")
-
-owner = Owner()
-owner.mailbox = mailbox
-if "cycle" in sys.argv:
-    owner.itself = owner
-threading.Thread(target=list, args=(mailbox.packet_outbox,), daemon=True).start()
-"""
-
-
-def unmeasured():
-    """Return the environment for a process whose end is tested: coverage would change it."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
-def run(script, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT + script, *arguments],
-        check=False,
-        capture_output=True,
-        timeout=PATIENCE,
-        text=True,
-        env={**unmeasured(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    return done.stdout.strip(), done.stderr, done.returncode
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_child_can_stop_its_parents_mailbox_and_make_its_own():
-    """On the same clock, though a courier is in a callback."""
-    assert ("7", "", 0) == run(FORK)
-
-
-@pytest.mark.parametrize("kept", ["", "cycle"])
-def test_a_finalizer_may_stop_a_mailbox_at_the_interpreters_end(kept):
-    """Though a courier is in a callback, and is frozen there."""
-    assert ("stopped", "", 0) == run(FINALIZER, kept)

@@ -327,6 +327,15 @@ class TestTooLate:
         assert node.switch.quit.is_set()
         assert node.switch.quit.wait(0)
 
+    def test_a_callback_that_has_waited_for_quit_leaves_nothing(self, node, box):
+        box.add_packet(add(1))
+        box.fail_add(add(1))
+        quit_signal = node.switch.quit
+
+        assert not quit_signal.wait(0.001)
+        assert not quit_signal.wait(-1)
+        assert [] == quit_signal._bells
+
     def test_a_mailbox_that_is_dropped_leaves_nothing(self, node):
         """Not even for the garbage collector: no packets, no thread."""
         box, packet = node.new_box(), add(1)
@@ -425,6 +434,11 @@ class TestBadChannels:
             encrypter.failures = 0
             node.advance(64)
             assert list(range(2000)) == node.fails()
+
+            box.add_packet(add(2000, obfuscator=Encrypter()))
+            node.advance(1)
+            node.advance(1)
+            assert [2000] == node.fails()  # the delay is the first one again
 
     def test_2000_mailboxes_and_a_switch_that_blocks(self, node):
         """No more threads than there are couriers, and the watch. Let through, all are carried."""

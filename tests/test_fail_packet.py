@@ -86,10 +86,11 @@ def encoder_for(*kinds):
 def test_the_fail_packet_has_the_key_the_add_was_added_under():
     """The link may have changed the packet since. Its HTLC is not touched."""
     packet = add(99)
+    packet.incoming_chan_id = CHANNEL
     failed = make(packet)
 
     assert key(7) == failed.in_key
-    assert key(99) == packet.in_key
+    assert (CHANNEL, 99) == packet.in_key
     assert failed.htlc is not packet.htlc
 
 

@@ -59,7 +59,9 @@ class World:
 
     def finish(self) -> None:
         """Do what whoever made the call does when it has raised."""
-        self.shelf.put_back(self.hand)
+        taken = [packet for packet in self.hand if packet is not None]
+        assert {Place.LINK} >= {self.shelf.place(packet.in_key) for packet in taken}
+        self.shelf.put_back(taken)
         self.hand.clear()
 
 

@@ -12,7 +12,6 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar, cast
@@ -279,8 +278,7 @@ class _Watcher(threading.Thread):
             if ring is not None:
                 ring()
         except BaseException:
-            with suppress(BaseException):  # what a log's filter may raise
-                _complaints.report("an alarm's owner failed, and will be called again")
+            _complaints.report("an alarm's owner failed, and will be called again")
             alarm.set(self._watch._clock.now_ns() + RETRY_NS)
         self.due = None
         return True

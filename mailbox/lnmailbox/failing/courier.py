@@ -8,7 +8,6 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from contextlib import suppress
 from typing import Any, Protocol
 
 from ..bell import FOREVER, Bell, Timeout
@@ -139,6 +138,7 @@ class Couriers:
         with _lock:
             self._waiting.pop(desk, None)
             turns = {courier: courier.turn for courier in self._looking_locked()}
+            self._await_server_locked(desk, me, turns)
         if _lock._is_owned():
             return  # couriers wait for this thread
         try:
@@ -158,11 +158,7 @@ class Couriers:
         `turns` has the couriers that it waits for, and the turns that they have to leave.
         """
         with _lock:
-            serving = self._serving.get(desk)
-            if serving is not None and serving is not me:
-                turns[serving] = serving.turn
-                if serving.waits and isinstance(me, Courier):
-                    del turns[serving]
+            self._await_server_locked(desk, me, turns)
             if all(courier.turn != turn for courier, turn in turns.items()):
                 return None
             if isinstance(me, Courier) and not me.waits:
@@ -171,6 +167,15 @@ class Couriers:
             bell = Bell()
             _bells.append(bell)
             return bell
+
+    def _await_server_locked(
+        self, desk: Desk, me: threading.Thread, turns: dict[Courier, int]
+    ) -> None:
+        serving = self._serving.get(desk)
+        if serving is not None and serving is not me:
+            turns[serving] = serving.turn
+            if serving.waits and isinstance(me, Courier):
+                del turns[serving]
 
     def _next(self, courier: Courier) -> Desk | None:
         """Return the next desk that the courier is to serve; None if it is to end.
@@ -259,8 +264,7 @@ class Courier(threading.Thread):
                 desk.carry()
             except BaseException:  # even SystemExit: other mail is waiting
                 self._has_failed = True
-                with suppress(BaseException):  # what a log's filter may raise
-                    _complaints.report("%s was interrupted in its work", self.name)
+                _complaints.report("%s was interrupted in its work", self.name)
         if self._has_failed:
             desk.try_again_later()
             self._has_failed = False

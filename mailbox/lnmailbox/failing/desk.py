@@ -8,12 +8,12 @@ is claimed; an ack ends the claim.
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import suppress
 from operator import attrgetter
 
+from ..bell import Bell, Timeout, ring_first
 from ..clock import seconds_to_ns
-from ..contract import MailBoxConfig, Quit
+from ..contract import MailBoxConfig
 from ..keeping.entry import NEVER, Claim
 from ..keeping.shelf import Shelf
 from ..life import Life
@@ -80,7 +80,7 @@ class ReturnsDesk:
         self._first_delay_ns = max(seconds_to_ns("expiry", config.expiry), RETRY_NS)
         self._delay_ns = self._first_delay_ns  # until what is stuck is tried again
         self._complaints = Complaints(_logger)
-        self._quit: threading.Event | None = None  # made for the first callback that gets it
+        self._quit = _Quit(life)
         self.adds_failed = 0
         self.adds_expired = 0
         self.encrypt_errors = 0
@@ -154,8 +154,8 @@ class ReturnsDesk:
             self.alarm_at = deadline
 
     def signal_quit_locked(self) -> None:
-        if self._quit is not None:
-            self._quit.set()
+        """Wake callbacks that wait for `quit`. The mailbox is about to be stopped."""
+        self._quit.ring_locked()
 
     def close(self) -> None:
         """Wait until nothing is being failed. The mailbox is stopped."""
@@ -192,7 +192,7 @@ class ReturnsDesk:
                 self._config.fetch_update,
                 self._complaints,
             )
-            forward, quit_signal = self._config.forward_packets, self._quit_signal()
+            forward, quit_signal = self._config.forward_packets, self._quit
         except BaseException as error:
             attempt.is_over = True
             self._settle()
@@ -235,15 +235,6 @@ class ReturnsDesk:
         if not isinstance(error, Exception):
             raise error
 
-    def _quit_signal(self) -> Quit:
-        with self._life.lock:
-            if self._quit is None:
-                event = threading.Event()
-                if self._life.stopped:
-                    event.set()
-                self._quit = event
-            return _Quit(self._quit)
-
     def _settle(self) -> None:
         """Give up the claims of attempts that are over; if this raises, the next call does."""
         if not self._attempts:
@@ -255,7 +246,7 @@ class ReturnsDesk:
                         self._give_up_locked(attempt.claim)
                     del self._attempts[attempt]
         except BaseException:
-            self.alarm_at = NEVER  # so that the next Add sets it, if this does not
+            # If the alarm is not set, and this does not set it, the next Add does.
             with suppress(BaseException):
                 self.try_again_later()
             raise
@@ -286,10 +277,32 @@ class _Attempt:
 
 
 class _Quit:
-    """The read-only side of an event."""
+    """What callbacks learn about the end of their mailbox.
 
-    __slots__ = ("is_set", "wait")
+    A `threading.Event` could be left locked by an interrupt of `stop`.
+    """
 
-    def __init__(self, event: threading.Event) -> None:
-        self.is_set = event.is_set
-        self.wait = event.wait
+    __slots__ = ("_bells", "_life")
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._bells: list[Bell] = []  # of the callbacks that wait
+
+    def is_set(self) -> bool:
+        return self._life.stopped
+
+    def wait(self, timeout: float | None = None) -> bool:
+        until = Timeout(None if timeout is None else max(timeout, 0))
+        bell = None
+        while True:
+            with self._life.lock:
+                if bell in self._bells:  # its time is up
+                    self._bells.remove(bell)
+                if self._life.stopped or until.is_over():
+                    return self._life.stopped
+                bell = Bell()
+                self._bells.append(bell)
+            bell.wait(until)
+
+    def ring_locked(self) -> None:
+        ring_first(self._bells, len(self._bells))

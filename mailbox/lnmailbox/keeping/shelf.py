@@ -142,7 +142,8 @@ class Shelf(Places):
                 elif entry.deadline <= now:
                     break
                 else:
-                    hand.append(entry.packet)
+                    hand.append(None)
+                    hand[-1] = entry.packet
                     entry.at = here
                     del waiting[0]
                     taken += 1

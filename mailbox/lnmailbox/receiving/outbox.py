@@ -179,8 +179,10 @@ class LocalOutbox(Outbox[T]):
 
     def _put_back(self, items: list[T], since: int) -> None:
         with self._lock:
-            self._ring_locked(len(items))
-            self._source.put_back(items, since)
+            try:
+                self._ring_locked(len(items))
+            finally:
+                self._source.put_back(items, since)
 
     def _add_listener(self, listener: Listener) -> None:
         self._listeners[listener] = None
