@@ -68,7 +68,7 @@ class Node:
 
     def parked(self) -> list[int]:
         channels = self.orchestrator._unclaimed_packets._channels.values()
-        return [number for packets in channels for number in numbers(packets.values())]
+        return numbers(packet for packets in channels for _, packet in packets.values())
 
     def other_mailbox(self, kind: Any = MemoryMailBox) -> MailBox:
         """Return a mailbox that the orchestrator does not know, not started."""

@@ -147,7 +147,7 @@ class World:
         """Return where each item is, and how often each Add was failed."""
         with self.box._lock:
             state: dict[Any, Any] = {"life": str(self.box._life)}
-            state["messages"] = list(self.box._messages._waiting)
+            state["messages"] = [message for message, _ in self.box._messages._waiting]
             for shelf in (self.box._replies, self.box._adds):
                 for packet_key in shelf.unacked:
                     place = shelf.place(packet_key)
@@ -198,8 +198,8 @@ def empty(world: World) -> None:
 
 def calm(world: World) -> None:
     """1 and 2 are with the link."""
-    world.box.add_message("a")
-    world.box.add_message("b")
+    world.box.add_message(b"a")
+    world.box.add_message(b"b")
     world.box.add_packets([settle(1), add(2)])
     if world.box._life.running:
         world.packets.get_batch(2)
@@ -323,14 +323,14 @@ class Row(NamedTuple):
 
 
 OPERATIONS = {
-    "add_message": Row(delivered, lambda w: w.box.add_message("c")),
+    "add_message": Row(delivered, lambda w: w.box.add_message(b"c")),
     "add_packet of a reply": Row(delivered, lambda w: w.box.add_packet(settle(11))),
     "add_packet of a first reply": Row(empty, lambda w: w.box.add_packet(settle(11))),
     "add_packet of an Add": Row(delivered, lambda w: w.box.add_packet(add(12))),
     "add_packet of a first Add": Row(empty, lambda w: w.box.add_packet(add(12))),
     "add_packets": Row(delivered, lambda w: w.box.add_packets(new_packets())),
     "add_packets to nothing": Row(empty, lambda w: w.box.add_packets(new_packets())),
-    "add_message to a stopped mailbox": Row(stopped, lambda w: w.box.add_message("c")),
+    "add_message to a stopped mailbox": Row(stopped, lambda w: w.box.add_message(b"c")),
     "add_packet of a duplicate": Row(calm, lambda w: w.box.add_packet(settle(1))),
     "add_packet of nothing": Row(calm, lambda w: w.box.add_packet(None)),
     "add_packets with a duplicate": Row(calm, lambda w: w.box.add_packets([add(12), add(2)])),
@@ -369,6 +369,9 @@ OPERATIONS = {
     "stop of a switch": Row(failed, lambda w: w.box.stop()),
     "stop of what is stuck": Row(stuck, lambda w: w.box.stop()),
     "statistics": Row(calm, lambda w: w.box.statistics()),
+    "describe": Row(calm, lambda w: w.box.describe()),
+    "dust_packets": Row(calm, lambda w: w.box.dust_packets()),
+    "unacked": Row(calm, lambda w: w.box.unacked()),
     "short_chan_id": Row(calm, lambda w: setattr(w.box, "short_chan_id", OTHER)),
     "get of nothing": Row(delivered, lambda w: w.packets.get_nowait()),
     "get from a stopped mailbox": Row(stopped, lambda w: w.packets.get()),
@@ -385,6 +388,10 @@ OPERATIONS = {
     "deliver": Row(live, lambda w: w.orchestrator.deliver(OTHER, add(12))),
     "deliver what is parked": Row(parked, lambda w: w.orchestrator.deliver(OTHER, add(14))),
     "bind_live_short_chan_id": Row(parked, bind, partly=True),
+    "drop_parked": Row(parked, lambda w: w.orchestrator.drop_parked(OTHER)),
+    "mailboxes": Row(live, lambda w: w.orchestrator.mailboxes()),
+    "remove_mailbox": Row(live, lambda w: w.orchestrator.remove_mailbox(_id(1)), partly=True),
+    "MailOrchestrator.statistics": Row(live, lambda w: w.orchestrator.statistics()),
     "MailOrchestrator.stop": Row(live, lambda w: w.orchestrator.stop()),
     **{
         f"{name}, {outbox}, {state.__name__}": Row(

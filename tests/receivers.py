@@ -28,6 +28,8 @@ def make_mailbox(*, started: bool = True) -> MemoryMailBox:
             forward_packets=switch.forward_packets,
             clock=ManualClock(),
             expiry=EXPIRY,
+            max_wire_messages=None,
+            max_wire_bytes=None,  # so that anything is a message
         )
     )
     if started:

@@ -325,8 +325,39 @@ DIFFERENCES = [
             test_a_reset_takes_in_what_was_given_back
             test_an_add_that_is_given_back_keeps_its_deadline[nack_packet]
             test_a_mailbox_knows_a_packet_by_the_key_it_was_added_under
-            test_statistics_count_what_is_unacked_and_undelivered
+            test_statistics_count_what_is_unacked_and_where_it_is
             test_whatever_threads_do_each_add_ends_once
+        """,
+    ),
+    Difference(
+        promise="9",
+        lnd="Any number of wire messages may wait, of any size.",
+        why="`AddMessage` (549) appends what it is given.",
+        demonstration="test_any_number_of_messages_may_wait",
+        tests="""
+            test_a_mailbox_takes_1000_messages_and_4_mib_by_default
+            test_so_many_messages_may_wait_and_no_more
+            test_so_many_bytes_may_wait_and_no_more
+            test_after_a_refusal_everything_is_refused_until_the_reset
+            test_a_mailbox_may_accept_again_what_there_is_room_for
+            test_a_reset_frees_the_budget
+            test_a_message_without_a_size_is_a_mistake_if_there_is_a_budget_of_bytes
+            test_a_message_is_measured_with_no_lock_held
+        """,
+        guarantee="*lnd* has no budget",
+    ),
+    Difference(
+        promise="27",
+        lnd="Nothing is counted but what is queued and how many Adds were failed.",
+        why="The interface (30) has nothing to ask for.",
+        demonstration="test_few_things_are_counted",
+        tests="""
+            test_an_ack_counts_wherever_the_packet_is
+            test_an_add_past_its_deadline_is_overdue_by_the_clock
+            test_an_add_that_can_not_be_failed_is_overdue
+            test_the_age_is_that_of_the_oldest_unacked_packet
+            test_what_was_refused_is_counted
+            test_those_who_wait_are_counted
         """,
     ),
     Difference(
@@ -357,6 +388,20 @@ DIFFERENCES = [
         why="The error of `AddPacket` (837) is ignored.",
         demonstration="test_parked_packets_that_are_refused_are_dropped",
         guarantee="*lnd* lets go of its lock before it hands the parked packets over",
+    ),
+    Difference(
+        promise="21",
+        lnd="Any number of packets is parked, for as long as the node runs.",
+        why="`Deliver` (900) appends each to its list, and only a binding (832) empties that.",
+        demonstration="test_any_number_of_packets_is_parked",
+        guarantee="*lnd* has neither a cap nor an expiry for them",
+    ),
+    Difference(
+        promise="20",
+        lnd="A channel's mailbox is kept for as long as the node runs, though it is stopped.",
+        why="Nothing is ever removed from `mailboxes` (716).",
+        demonstration="test_a_stopped_mailbox_stays_the_channels",
+        guarantee="*lnd* keeps a mailbox for as long as the node runs",
     ),
     Difference(
         promise="23",

@@ -36,6 +36,7 @@ class Lab:
             "forward_packets": self.switch.forward_packets,
             "clock": self.clock,
             "expiry": EXPIRY,
+            "max_wire_bytes": None,  # so that anything is a message
         }
         self.box: Any = kind(MailBoxConfig(**{**defaults, **options}))
 

@@ -39,18 +39,22 @@ class SerialisingMailBox(BaseMailBox):
     """
 
     def __init__(self, config: MailBoxConfig, left: Iterable[Sealed] = ()) -> None:
-        super().__init__(config, _SealedPackets(config.clock.now_ns))
+        messages = _SealedMessages(
+            config.max_wire_messages, config.max_wire_bytes, config.latch_on_overflow
+        )
+        super().__init__(config, _SealedPackets(config.clock.now_ns, messages))
         super().add_packets(left)
         self._store.take_into(Hand(), len(self._store))
 
     def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
         super().add_packets([Sealed(packet) for packet in packets])
 
+    def unacked(self) -> list[HTLCPacket]:
+        return [packet.open() for packet in super().unacked()]
+
     def left(self) -> list[Sealed]:
         """Return the unacked packets."""
-        with self._lock:
-            entries = [*self._replies.unacked.values(), *self._adds.unacked.values()]
-        return [entry.packet for entry in entries]
+        return super().unacked()
 
 
 class _Opening:
@@ -71,18 +75,14 @@ class _Opening:
 
 
 class _SealedMessages(_Opening, MessageQueue):
-    def add(self, message: object) -> None:
-        super().add(Sealed(message))
+    def add(self, message: object, size: int = 0) -> None:
+        super().add(Sealed(message), size)
 
     def put_back(self, messages: list[Any], since: int) -> None:
         super().put_back([m if isinstance(m, Sealed) else Sealed(m) for m in messages], since)
 
 
 class _SealedPackets(_Opening, MemoryStore):
-    def __init__(self, now_ns: Any) -> None:
-        super().__init__(now_ns)
-        self.messages = _SealedMessages()
-
     def put_back(self, packets: list[Any], since: int) -> None:
         if since == self.round:
             self.look_again()

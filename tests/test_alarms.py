@@ -33,7 +33,7 @@ class Sleeper:
         self.clock = clock
         self.then = then
         self.rings = queue.Queue()
-        self.alarm = Alarm(Watch.of(clock), self.ring)
+        self.alarm = Alarm(Watch.of(clock), Sleeper.ring, self)
         self.cancel = self.alarm.cancel
 
     def ring(self):

@@ -66,6 +66,30 @@ def test_a_mailbox_lets_adds_wait_for_a_minute_of_the_systems_time_by_default():
     assert SystemClock() == config.clock
     assert 60.0 == config.expiry
     assert config.chan_id is None
+    assert config.fail_update is None
+
+
+def test_wire_messages_have_budgets_by_default():
+    """lnd's (`maxWireMessages`, `maxWireBytes`), and a refusal lasts."""
+    config = MailBoxConfig(**NEEDED)
+
+    assert (1000, 4_194_304) == (config.max_wire_messages, config.max_wire_bytes)
+    assert True is config.latch_on_overflow
+
+
+@pytest.mark.parametrize("name", ["max_wire_messages", "max_wire_bytes"])
+@pytest.mark.parametrize("value", [-1, 1.0, True, "1000"])
+def test_a_budget_is_a_number_of_things_or_none(name, value):
+    with pytest.raises(ValueError) as caught:
+        MailBoxConfig(**NEEDED, **{name: value})
+
+    assert f"{name} must be an integer >= 0 or None, got {value!r}" == str(caught.value)
+
+
+@pytest.mark.parametrize("value", [7, coroutine, lambda one: one])
+def test_a_failure_by_alias_comes_from_a_function_of_two_ids(value):
+    with pytest.raises(TypeError, match=r"^fail_update (must be callable|is called as fail_up)"):
+        MailBoxConfig(**NEEDED, fail_update=value)
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -105,6 +129,10 @@ def test_the_configuration_of_a_channel_has_what_is_common_to_the_switch():
         forward_packets=SWITCH.forward_packets,
         clock=WallClock(),
         expiry=7.5,
+        fail_update=two,
+        max_wire_messages=5,
+        max_wire_bytes=None,
+        latch_on_overflow=False,
     )
     chan_id = ChannelID(b"x" * 32)
     config = MailBoxConfig.of_channel(switch, chan_id, ShortChannelID(1, 2, 3))

@@ -14,12 +14,19 @@ from lnmailbox import (
     MailBoxError,
     MailBoxShuttingDown,
     PacketAlreadyExists,
+    ParkedFull,
     UnknownHTLCType,
     WireQueueFull,
     errors,
 )
 
-KINDS = [MailBoxShuttingDown, PacketAlreadyExists, UnknownHTLCType, WireQueueFull]
+KINDS = [
+    MailBoxShuttingDown,
+    PacketAlreadyExists,
+    ParkedFull,
+    UnknownHTLCType,
+    WireQueueFull,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -32,6 +39,7 @@ def test_every_error_is_a_mailbox_error(kind: type[MailBoxError]):
 def test_errors_are_the_standard_ones_where_there_are_such():
     """A full queue, and a type that does not fit."""
     assert issubclass(WireQueueFull, queue.Full)
+    assert issubclass(ParkedFull, queue.Full)
     assert issubclass(UnknownHTLCType, TypeError)
     assert not issubclass(MailBoxShuttingDown, (queue.Empty, queue.Full))
 

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from lnmailbox import LinkError
+from lnmailbox.contract import SwitchConfig
 from lnmailbox.failing import fail_packet
 from lnmailbox.failing.complaints import Complaints
 from lnmailbox.failing.fail_packet import make_fail_packet
@@ -31,6 +32,7 @@ free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 def nothing_is_encoded_yet():
     """Forget the failures that were encoded before, with an encoder that works."""
     fail_packet._channel_failure.cache_clear()
+    fail_packet._encoded.cache_clear()
 
 
 class Obfuscator:
@@ -58,7 +60,8 @@ def make(
     complaints=None,
 ):
     complaints = complaints or Complaints(logging.getLogger("lnmailbox.test"))
-    return make_fail_packet(key(7), packet, CHANNEL, fetch_update, complaints)
+    switch = SwitchConfig(fetch_update=fetch_update, forward_packets=lambda stopping, packet: None)
+    return make_fail_packet(key(7), packet, CHANNEL, switch, complaints)
 
 
 def failure(packet):

@@ -133,9 +133,9 @@ def test_an_interrupted_receiver_leaves_the_mail_that_woke_it_to_the_next(monkey
 
             def mail_comes(world=world, bells=world.messages._bells, next_one=next_one, came=came):
                 monkeypatch.undo()
-                came.append("mail")
+                came.append(b"mail")
                 bells.append(next_one)
-                Call(lambda: world.box.add_message("mail")).result()
+                Call(lambda: world.box.add_message(b"mail")).result()
 
             monkeypatch.setattr(Bell, "wait", after(mail_comes, Bell.wait))
             world.loop.call_soon(world.loop.call_soon, mail_comes)

@@ -12,10 +12,11 @@ import sys
 import lnmailbox
 
 NAMES = """
-    AddRef CircuitKey Clock ErrorEncrypter FailureDetail HTLCPacket Keystone LinkError MailBox
-    MailBoxConfig MailBoxError MailBoxShuttingDown MailBoxStatistics MailOrchestrator
-    MailOrchestratorConfig MailSelector ManualClock MemoryMailBox Outbox PacketAlreadyExists
-    PaymentCircuit SettleFailRef SystemClock UnknownHTLCType WallClock WireQueueFull select
+    AddRef ChannelParty ChannelType CircuitKey Clock ErrorEncrypter FailureDetail HTLCPacket
+    Keystone LinkError MailBox MailBoxConfig MailBoxError MailBoxShuttingDown MailBoxStatistics
+    MailOrchestrator MailOrchestratorConfig MailOrchestratorStatistics MailSelector ManualClock
+    MemoryMailBox Outbox OutboxStatistics PacketAlreadyExists ParkedFull PaymentCircuit
+    SettleFailRef SystemClock UnknownHTLCType WallClock WireQueueFull dust_closure select
 """.split()
 
 

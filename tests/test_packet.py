@@ -447,3 +447,31 @@ def test_an_add_is_no_reply():
 
     with pytest.raises(UnknownHTLCType, match="^unknown htlc type: UpdateAddHTLC$"):
         require_reply(HTLCPacket(htlc=UpdateAddHTLC()))
+
+
+NODE_ID = b"\x02" + bytes(32)
+
+
+def test_a_next_hop_is_a_channel_or_a_node():
+    """As the sender's onion has it."""
+    assert not HTLCPacket().is_for_node
+    assert ShortChannelID() == HTLCPacket().outgoing_hop
+
+    packet = HTLCPacket(outgoing_hop=NODE_ID)
+    assert packet.is_for_node
+
+    packet.outgoing_hop = ShortChannelID(1, 2, 3)
+    assert not packet.is_for_node
+
+
+@pytest.mark.parametrize("bad", [None, 7, b"", NODE_ID[1:], NODE_ID + b"x", "node"], ids=repr)
+def test_a_next_hop_of_another_form_is_refused(bad: Any):
+    """Also when it is assigned."""
+    text = "^HTLCPacket.outgoing_hop must be a ShortChannelID, or a node id of 33 bytes, got "
+    with pytest.raises(ValueError, match=text):
+        HTLCPacket(outgoing_hop=bad)
+
+    packet = HTLCPacket(outgoing_hop=NODE_ID)
+    with pytest.raises(ValueError, match=text):
+        packet.outgoing_hop = bad
+    assert NODE_ID == packet.outgoing_hop

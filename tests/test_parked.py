@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
+
 import pytest
 
-from lnmailbox import HTLCPacket, PacketAlreadyExists, UnknownHTLCType
+from lnmailbox import HTLCPacket, PacketAlreadyExists, ParkedFull, UnknownHTLCType
+from lnmailbox.keeping.entry import NEVER
 from lnmailbox.routing.parked import ParkedPackets
-from lnmailbox.testing.conformance.base import add, fail, packet, settle
+from lnmailbox.testing.conformance.base import add, fail, numbers, packet, raises, settle
 from lnmailbox.wire import ShortChannelID, UpdateFailMalformedHTLC
 
 ONE, OTHER = ShortChannelID(1, 1, 1), ShortChannelID(2, 2, 2)
@@ -123,3 +126,122 @@ def test_all_can_be_dropped(parked):
 
     assert 0 == len(parked)
     assert parked.first(ONE) is None
+
+
+# Caps
+
+
+def test_so_many_packets_are_parked_for_a_channel_and_no_more(parked):
+    """Replies count as Adds do; other channels have their own, and dropping makes room."""
+    parked = ParkedPackets(max_packets=2)
+    parked.add(ONE, add(1))
+    parked.add(ONE, settle(1))
+
+    with pytest.raises(ParkedFull, match=f"^2 packets are parked for {ONE} already$") as caught:
+        parked.add(ONE, add(2))
+
+    assert isinstance(caught.value, queue.Full)
+    parked.add(OTHER, add(2))
+    assert (3, 2, 1) == (len(parked), parked.channels, parked.refused)
+
+    parked.drop_first(ONE, parked.first(ONE))
+    parked.add(ONE, add(2))
+    assert [(1, 1), (2, 2)] == [(p.incoming_htlc_id, p.htlc.id) for p in drain(parked)]
+
+
+def test_packets_are_parked_for_so_many_channels_and_no_more():
+    """More may come for those that are there; a channel without packets does not count."""
+    parked = ParkedPackets(max_channels=1)
+    parked.add(ONE, add(1))
+
+    with pytest.raises(ParkedFull, match="^packets are parked for 1 channels already$"):
+        parked.add(OTHER, add(1))
+
+    parked.add(ONE, add(2))
+    assert (2, 1, 1) == (len(parked), parked.channels, parked.refused)
+    assert 2 == len(parked.drop_channel(ONE))
+    parked.add(OTHER, add(1))
+    assert 1 == parked.channels
+
+
+def test_a_packet_that_is_refused_for_another_reason_says_so():
+    """A duplicate is one in a full channel, too; and neither counts as refused."""
+    parked = ParkedPackets(max_packets=1, max_channels=1)
+    parked.add(ONE, add(1))
+
+    assert raises(PacketAlreadyExists, parked.add, ONE, add(1))
+    assert raises(UnknownHTLCType, parked.add, OTHER, packet(1, None))
+    assert (1, 0) == (len(parked), parked.refused)
+
+
+@pytest.mark.parametrize("caps", [{"max_packets": 0}, {"max_channels": 0}])
+def test_nothing_may_be_parked(caps):
+    parked = ParkedPackets(**caps)
+
+    assert raises(ParkedFull, parked.add, ONE, add(1))
+    assert (0, 0, 1) == (len(parked), parked.channels, parked.refused)
+
+
+# Deadlines
+
+
+def due(parked: ParkedPackets, now: int) -> list[tuple[ShortChannelID, int]]:
+    """Remove what is due, and return the channels and numbers."""
+    found = []
+    while (first := parked.first_due(now)) is not None:
+        found.append((first[0], first[1].incoming_htlc_id))
+        parked.drop_first_due()
+    return found
+
+
+def test_adds_are_due_in_order_of_their_deadlines(parked):
+    """At the deadline, not before; of equal ones, in order of arrival."""
+    for number, (channel, deadline) in enumerate([(ONE, 30), (OTHER, 20), (ONE, 20), (ONE, 40)]):
+        parked.add(channel, add(number), deadline)
+
+    assert 20 == parked.next_deadline()
+    assert [] == due(parked, 19)
+    assert [(OTHER, 1), (ONE, 2), (ONE, 0)] == due(parked, 30)
+    assert 40 == parked.next_deadline()
+    assert [3] == numbers(drain(parked))
+    assert NEVER == parked.next_deadline()
+
+
+def test_replies_and_adds_without_a_deadline_are_never_due(parked):
+    parked.add(ONE, settle(1), 10)
+    parked.add(ONE, add(2))
+
+    assert NEVER == parked.next_deadline()
+    assert [] == due(parked, NEVER - 1)
+
+
+def test_a_packet_that_is_gone_is_not_due(parked):
+    """Dropped, drained or cleared; and if it is parked again, at its new deadline."""
+    packets = [add(number) for number in range(4)]
+    for one in packets:
+        parked.add(ONE, one, 10)
+    parked.drop_first(ONE, packets[0])
+
+    assert packets[1:] == parked.drop_channel(ONE)
+    assert [] == parked.drop_channel(ONE)
+
+    parked.add(ONE, packets[1], 50)
+    assert [] == due(parked, 49)
+    assert [(ONE, 1)] == due(parked, 50)
+
+    parked.add(ONE, packets[2], 60)
+    parked.clear()
+    assert NEVER == parked.next_deadline()
+
+
+@pytest.mark.parametrize("drop", ["drop_first", "drop_channel"])
+def test_packets_that_come_and_go_leave_nothing_behind(parked, drop):
+    """Though their deadlines are far off."""
+    parked.add(OTHER, add(1), 10)
+    for number in range(1000):
+        one = add(number)
+        parked.add(ONE, one, 1000 + number)
+        parked.drop_channel(ONE) if drop == "drop_channel" else parked.drop_first(ONE, one)
+
+    assert len(parked._deadlines) < 25
+    assert 10 == parked.next_deadline()

@@ -8,8 +8,17 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from contextlib import suppress
 
-from lnmailbox import CircuitKey, MailBoxError, ManualClock, PacketAlreadyExists
+import attrs
+
+from lnmailbox import (
+    CircuitKey,
+    MailBoxError,
+    ManualClock,
+    PacketAlreadyExists,
+    WireQueueFull,
+)
 from lnmailbox.reference import channel, outbox
 from lnmailbox.reference.mailbox import PktWithExpiry
 from lnmailbox.testing.conformance.base import CHANNEL, EXPIRY, add, key, settle
@@ -327,6 +336,41 @@ def test_an_outbox_tells_of_one_item_at_most():
         return sizes, lab.box.statistics().messages
 
     assert {"ours": ([0, 3], 3), "lnd": ([0, 1], 3)} == outcomes(script)
+
+
+def test_any_number_of_messages_may_wait():
+    """Of any size, also if the config has a budget."""
+
+    def script(lab):
+        accepted = 0
+        for size in (1, 1, 10**6):
+            try:
+                lab.box.add_message(bytes(size))
+                accepted += 1
+            except WireQueueFull:
+                pass
+        return accepted, lab.box.statistics().messages
+
+    budgets = {"max_wire_messages": 2, "max_wire_bytes": 10}
+    assert {"ours": (2, 2), "lnd": (3, 3)} == outcomes(script, **budgets)
+
+
+def test_few_things_are_counted():
+    """What is unacked, and where it is, both count."""
+
+    def script(lab):
+        lab.box.add_packets([add(1), add(2)])
+        lab.clock.advance(EXPIRY / 2)
+        lab.deliver_one()
+        lab.box.add_packet(settle(3))
+        lab.box.ack_packet(key(3))
+        with suppress(PacketAlreadyExists):
+            lab.box.add_packet(add(2))
+        return {name: n for name, n in attrs.asdict(lab.box.statistics()).items() if n}
+
+    lnd = {"adds_unacked": 2, "adds_undelivered": 1, "adds_delivered": 1}
+    ours = {"oldest_add_age": EXPIRY / 2, "packets_acked": 1, "packets_refused": 1}
+    assert {"ours": lnd | ours, "lnd": lnd} == outcomes(script)
 
 
 def test_a_tick_between_two_looks_at_the_clock_is_lost():

@@ -13,6 +13,7 @@ from lnmailbox import (
     MailOrchestrator,
     MailOrchestratorConfig,
     ManualClock,
+    ParkedFull,
 )
 from lnmailbox.reference import CourierOrchestrator
 from lnmailbox.testing.conformance.base import CHANNEL, EXPIRY, add, drain, numbers, packet, settle
@@ -98,6 +99,32 @@ def test_parked_packets_that_are_refused_are_dropped():
         return parked, numbers(box.packet_outbox.get(timeout=PATIENCE) for _ in range(2))
 
     assert {"ours": (2, [1, 3]), "lnd": (4, [1, 3])} == outcomes(script)
+
+
+def test_any_number_of_packets_is_parked():
+    def script(lab):
+        parked = 0
+        for number in range(500):
+            with suppress(ParkedFull):
+                lab.orchestrator.deliver(CHANNEL, settle(number))
+                parked += 1
+        return parked
+
+    assert {"ours": 483, "lnd": 500} == outcomes(script)
+
+
+def test_a_stopped_mailbox_stays_the_channels():
+    """Ours can be removed, and the channel gets a new one."""
+
+    def script(lab):
+        box = lab.orchestrator.get_or_create_mailbox(ALICE, CHANNEL)
+        if lab.lnd:
+            box.stop()
+        else:
+            lab.orchestrator.remove_mailbox(ALICE)
+        return box is lab.orchestrator.get_or_create_mailbox(ALICE, CHANNEL)
+
+    assert {"ours": False, "lnd": True} == outcomes(script)
 
 
 def test_a_stopped_orchestrator_makes_running_mailboxes():

@@ -129,7 +129,7 @@ def test_a_waiting_select_ends_when_the_last_mailbox_stops(other, started):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_outbox_is_preferred_twice_to_another_one_that_has_mail(seed):
+def test_no_outbox_is_preferred_twice_to_another_one_that_look(seed):
     """In whatever groups they are given, and with mail that comes and goes."""
     randomly = random.Random(seed)
     boxes = {box.message_outbox: box for box in (make_mailbox() for _ in range(5))}

@@ -117,7 +117,7 @@ def test_registering_ends_the_wait_if_there_is_mail(box, selector):
 # Reporting
 
 
-def test_an_outbox_is_reported_as_long_as_it_has_mail(box, selector):
+def test_an_outbox_is_reported_as_long_as_it_look(box, selector):
     """Level-triggered: in each call, until the last item is taken."""
     key = selector.register(box.message_outbox)
     for _ in range(2):

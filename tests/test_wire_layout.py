@@ -19,6 +19,7 @@ from lnmailbox.wire.layout import (
     ShortChannelIDCodec,
     UInt,
     layout,
+    size_of_fields,
 )
 from lnmailbox.wire.reader import Reader
 from wire_strategies import channel_ids, channel_updates, short_channel_ids, uints
@@ -66,3 +67,11 @@ def test_bytes_are_read_from_buffers_only():
     """An integer does not turn into so many zeros, as it would with `bytes`."""
     with pytest.raises(TypeError):
         Reader(5, "test")  # type: ignore[arg-type]
+
+
+@given(channel_updates())
+def test_the_size_of_all_fields_is_known_without_writing_them(update: ChannelUpdate):
+    """Of those that have always the same, and of the others."""
+    written = b"".join(codec.write(getattr(update, name)) for name, codec in layout(ChannelUpdate))
+
+    assert len(written) == size_of_fields(update)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from .clock import Clock, ManualClock, SystemClock, WallClock
-from .contract import MailBox, MailBoxConfig, MailBoxStatistics, Outbox
+from .contract import (
+    MailBox,
+    MailBoxConfig,
+    MailBoxStatistics,
+    MailOrchestratorStatistics,
+    Outbox,
+    OutboxStatistics,
+)
+from .dust import ChannelParty, ChannelType, dust_closure
 from .errors import (
     MailBoxError,
     MailBoxShuttingDown,
     PacketAlreadyExists,
+    ParkedFull,
     UnknownHTLCType,
     WireQueueFull,
 )
@@ -20,6 +29,8 @@ from .routing.orchestrator import MailOrchestrator, MailOrchestratorConfig
 
 __all__ = [
     "AddRef",
+    "ChannelParty",
+    "ChannelType",
     "CircuitKey",
     "Clock",
     "ErrorEncrypter",
@@ -34,16 +45,20 @@ __all__ = [
     "MailBoxStatistics",
     "MailOrchestrator",
     "MailOrchestratorConfig",
+    "MailOrchestratorStatistics",
     "MailSelector",
     "ManualClock",
     "MemoryMailBox",
     "Outbox",
+    "OutboxStatistics",
     "PacketAlreadyExists",
+    "ParkedFull",
     "PaymentCircuit",
     "SettleFailRef",
     "SystemClock",
     "UnknownHTLCType",
     "WallClock",
     "WireQueueFull",
+    "dust_closure",
     "select",
 ]

@@ -6,7 +6,7 @@ import threading
 
 from .clock import SystemClock, seconds_to_ns
 
-__all__ = ["FOREVER", "Bell", "Timeout", "ring_first"]
+__all__ = ["FOREVER", "Bell", "Timeout", "check_max", "ring_first"]
 
 _now_ns = SystemClock.now_ns
 
@@ -41,7 +41,8 @@ def ring_first(bells: list[Bell], count: int) -> None:
 
     Nothing is called between the two, so an interrupt finds each bell in the list or rung.
     """
-    for _ in range(min(count, len(bells))):
+    while bells and count:
+        count -= 1
         bell = bells[0]
         del bells[0]
         bell.ring()
@@ -71,3 +72,9 @@ class Timeout:
 
 
 FOREVER = Timeout(None)
+
+
+def check_max(name: str, value: int) -> None:
+    """Raise ValueError unless `value` is an integer of at least 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")

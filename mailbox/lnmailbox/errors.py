@@ -14,6 +14,7 @@ __all__ = [
     "MailBoxError",
     "MailBoxShuttingDown",
     "PacketAlreadyExists",
+    "ParkedFull",
     "UnknownHTLCType",
     "WireQueueFull",
 ]
@@ -42,7 +43,8 @@ class UnknownHTLCType(MailBoxError, TypeError):
 
 
 class WireQueueFull(MailBoxError, queue.Full):
-    """A mailbox that limits its wire messages refused one.
+    """The budget for wire messages is used up (lnd: `errWireMessageQueueFull`)."""
 
-    `MemoryMailBox` has no such limit and never raises it.
-    """
+
+class ParkedFull(MailBoxError, queue.Full):
+    """As many packets are parked as may be, for one channel or for as many channels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -10,7 +10,7 @@ from .errors import UnknownHTLCType
 from .failure import ErrorEncrypter, LinkError
 from .wire import Message, ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
 from .wire.fields import fixed_bytes, short_channel_id, uint16, uint32, uint64
-from .wire.shown import shown_fields
+from .wire.shown import shown, shown_fields
 
 __all__ = [
     "AddRef",
@@ -22,6 +22,8 @@ __all__ = [
     "is_add",
     "require_reply",
 ]
+
+NODE_ID_LENGTH = 33
 
 
 class CircuitKey(NamedTuple):
@@ -109,6 +111,15 @@ def _renew_in_key(packet: HTLCPacket, attribute: attrs.Attribute[int], value: in
     return value
 
 
+def _check_hop(packet: HTLCPacket, attribute: attrs.Attribute[Any], value: Any) -> None:
+    is_node_id = isinstance(value, bytes) and len(value) == NODE_ID_LENGTH
+    if not (is_node_id or isinstance(value, ShortChannelID)):
+        raise ValueError(
+            f"HTLCPacket.outgoing_hop must be a ShortChannelID, or a node id of {NODE_ID_LENGTH} "
+            f"bytes, got {shown(value)}"
+        )
+
+
 _KEY_PART = [attrs.setters.validate, _renew_in_key]
 
 
@@ -121,13 +132,19 @@ class HTLCPacket:
     and for the obfuscator, which holds a secret.
 
     Raises:
-        ValueError: a number, here or when it is assigned, does not fit its type.
+        ValueError: a number or `outgoing_hop`, here or when it is assigned, does not fit its type.
     """
 
     incoming_chan_id: ShortChannelID = short_channel_id(on_setattr=_KEY_PART)
     incoming_htlc_id: int = uint64(on_setattr=_KEY_PART)
     outgoing_chan_id: ShortChannelID = short_channel_id()
     outgoing_htlc_id: int = uint64()
+    outgoing_hop: ShortChannelID | bytes = attrs.field(
+        default=ShortChannelID(), validator=_check_hop
+    )
+    """The next hop as the sender's onion has it: a short channel id, or a node id, 33 bytes."""
+    original_outgoing_chan_id: ShortChannelID = short_channel_id()
+    """The outgoing id that the sender named, which may be an alias of `outgoing_chan_id`."""
     amount: int = uint64()
     incoming_amount: int = uint64()
     htlc: Message | None = None
@@ -155,6 +172,11 @@ class HTLCPacket:
     @property
     def out_key(self) -> CircuitKey:
         return CircuitKey(self.outgoing_chan_id, self.outgoing_htlc_id)
+
+    @property
+    def is_for_node(self) -> bool:
+        """Whether `outgoing_hop` is a node id."""
+        return not isinstance(self.outgoing_hop, ShortChannelID)
 
     @property
     def keystone(self) -> Keystone:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, assert_type
 
 from lnmailbox import (
+    ChannelType,
     CircuitKey,
     HTLCPacket,
     LinkError,
@@ -15,16 +16,20 @@ from lnmailbox import (
     MailBoxStatistics,
     MailOrchestrator,
     MailOrchestratorConfig,
+    MailOrchestratorStatistics,
     MailSelector,
     ManualClock,
     MemoryMailBox,
     Outbox,
+    OutboxStatistics,
     PaymentCircuit,
     SystemClock,
     WallClock,
+    dust_closure,
     select,
 )
 from lnmailbox.contract import Quit
+from lnmailbox.metrics import MailCollector
 from lnmailbox.receiving.selector import SelectorKey
 from lnmailbox.sphinx import SphinxErrorEncrypter
 from lnmailbox.testing import Call, IdentityConformance, MailBoxConformance, Switch, contents
@@ -87,6 +92,21 @@ def sending(box: MailBox, packet: HTLCPacket) -> None:
     box.ack_packet(packet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(box.fail_add(packet), bool)
     assert_type(box.statistics(), MailBoxStatistics)
+
+
+def operating(box: MailBox, orchestrator: MailOrchestrator) -> None:
+    box.set_fee_rate(253)
+    box.set_dust_closure(dust_closure(ChannelType.ANCHORS, 354, 546))
+    assert_type(box.dust_packets(), tuple[int, int])
+    assert_type(box.unacked(), list[HTLCPacket])
+    assert_type(box.describe(), str)
+    assert_type(box.packet_outbox.statistics(), OutboxStatistics)
+    assert_type(orchestrator.statistics(), MailOrchestratorStatistics)
+    assert_type(orchestrator.mailboxes(), list[MailBox])
+    assert_type(orchestrator.remove_mailbox(ChannelID()), list[HTLCPacket])
+    assert_type(orchestrator.drop_parked(ShortChannelID()), list[HTLCPacket])
+    assert_type(HTLCPacket(outgoing_hop=bytes(33)).outgoing_hop, ShortChannelID | bytes)
+    MailCollector(orchestrator, namespace="node")
 
 
 def a_packet(secret: bytes) -> None:

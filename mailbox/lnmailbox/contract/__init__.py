@@ -1,17 +1,21 @@
 """The promises of mailboxes and outboxes, and their configuration."""
 
 from .config import (
+    FailUpdate,
     FetchUpdate,
     ForwardPackets,
     MailBoxConfig,
     Quit,
     SwitchConfig,
+    require_callable,
     require_short_chan_id,
 )
-from .mailbox import MailBox, MailBoxStatistics
+from .mailbox import MailBox
 from .outbox import Hand, Listener, Outbox
+from .statistics import MailBoxStatistics, MailOrchestratorStatistics, OutboxStatistics
 
 __all__ = [
+    "FailUpdate",
     "FetchUpdate",
     "ForwardPackets",
     "Hand",
@@ -19,8 +23,11 @@ __all__ = [
     "MailBox",
     "MailBoxConfig",
     "MailBoxStatistics",
+    "MailOrchestratorStatistics",
     "Outbox",
+    "OutboxStatistics",
     "Quit",
     "SwitchConfig",
+    "require_callable",
     "require_short_chan_id",
 ]

@@ -12,15 +12,17 @@ import attrs
 
 from ..clock import Clock, SystemClock, seconds_to_ns
 from ..packet import HTLCPacket
-from ..wire import ChannelID, ChannelUpdate, ShortChannelID
+from ..wire import ChannelID, ChannelUpdate, FailureMessage, ShortChannelID
 
 __all__ = [
+    "FailUpdate",
     "FetchUpdate",
     "ForwardPackets",
     "MailBoxConfig",
     "Quit",
     "SwitchConfig",
     "called_with",
+    "require_callable",
     "require_short_chan_id",
 ]
 
@@ -39,6 +41,10 @@ class Quit(Protocol):
 
 FetchUpdate = Callable[[ShortChannelID], ChannelUpdate]
 """Returns the latest update of a channel; raises if there is none."""
+
+
+FailUpdate = Callable[[ShortChannelID, ShortChannelID], FailureMessage]
+"""Returns the failure for an Add, by the id that its sender named and the mailbox's id."""
 
 
 class ForwardPackets(Protocol):
@@ -69,6 +75,11 @@ def called_with(*arguments: str) -> Callable[[object, attrs.Attribute[Any], obje
     return check
 
 
+def require_callable(name: str, arguments: tuple[str, ...], value: object) -> None:
+    """Raise TypeError unless `value` can be called with such arguments, and is no coroutine."""
+    _check_call(name, ", ".join(arguments), arguments, value)
+
+
 def _check_call(name: str, call: str, arguments: tuple[str, ...], value: object) -> None:
     if not callable(value):
         raise TypeError(f"{name} must be callable, got {value!r}")
@@ -88,8 +99,13 @@ def _check_call(name: str, call: str, arguments: tuple[str, ...], value: object)
         raise TypeError(f"{name} is called as {name}({call}): {error}, got {value!r}") from None
 
 
-def _check_expiry(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    seconds_to_ns("expiry", value)
+def check_expiry(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    seconds_to_ns(attribute.name, value)
+
+
+def check_limit(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError(f"{attribute.name} must be an integer >= 0 or None, got {value!r}")
 
 
 def _check_clock(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -120,7 +136,14 @@ class SwitchConfig:
     fetch_update: FetchUpdate = attrs.field(validator=called_with("short_chan_id"))
     forward_packets: ForwardPackets = attrs.field(validator=called_with("quit", "packet"))
     clock: Clock = attrs.field(default=SystemClock(), validator=_check_clock)
-    expiry: float = attrs.field(default=60.0, validator=_check_expiry)
+    expiry: float = attrs.field(default=60.0, validator=check_expiry)
+    fail_update: FailUpdate | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(called_with("outgoing_scid", "mailbox_scid")),
+    )
+    max_wire_messages: int | None = attrs.field(default=1000, validator=check_limit)
+    max_wire_bytes: int | None = attrs.field(default=4 * 2**20, validator=check_limit)
+    latch_on_overflow: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +158,16 @@ class MailBoxConfig(SwitchConfig):
         forward_packets: called as `forward_packets(quit, packet)` with each Add that is failed
             back. May block; it should return when `quit` is set.
         clock: measures `expiry`. Mailboxes with equal clocks share a thread.
-        expiry: seconds that an Add may stay undelivered; 60 by default.
+        expiry: seconds that an Add may stay undelivered; 60 by default. In lnd's configuration
+            this is `htlcswitch.mailboxdeliverytimeout`, 1 minute by default and 2 at most.
+        fail_update: called as `fail_update(outgoing_scid, mailbox_scid)` in place of
+            `fetch_update`, for channels with aliases, with the id that the sender named
+            (`packet.original_outgoing_chan_id`) and the mailbox's. Returns the failure (lnd:
+            `failMailboxUpdate`).
+        max_wire_messages, max_wire_bytes: the budget for wire messages that wait; None is
+            unlimited (lnd: `maxWireMessages`, `maxWireBytes`).
+        latch_on_overflow: whether a mailbox that refused a message refuses all that follow, until
+            `reset_messages`. A gap in the order of wire messages can cost the channel.
         chan_id: the channel's 32 bytes, by which the configs of two pending channels differ.
             Orchestrators set it. `MemoryMailBox` does not need it.
 
@@ -145,7 +177,8 @@ class MailBoxConfig(SwitchConfig):
     Raises:
         TypeError: `short_chan_id` is not a `ShortChannelID`, a callback can't be called as above
             or is a coroutine function, or `clock` is no clock.
-        ValueError: `expiry` is not a finite number of at least 0, or `chan_id` is not 32 bytes.
+        ValueError: `expiry` is not a finite number of at least 0, `chan_id` is not 32 bytes, or a
+            budget is neither None nor an integer of at least 0.
     """
 
     short_chan_id: ShortChannelID = attrs.field(validator=_check_short_chan_id)

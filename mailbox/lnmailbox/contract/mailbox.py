@@ -7,41 +7,16 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TypeVar
 
-import attrs
-
+from ..dust import DustClosure, dust_sums, require_amount
 from ..packet import CircuitKey, HTLCPacket
 from ..wire import Message, ShortChannelID
+from .config import require_callable
 from .outbox import Outbox
+from .statistics import MailBoxStatistics
 
-__all__ = ["MailBox", "MailBoxStatistics"]
+__all__ = ["MailBox"]
 
 _Self = TypeVar("_Self", bound="MailBox")
-
-
-@attrs.frozen(kw_only=True)
-class MailBoxStatistics:
-    """The content of a mailbox at one moment, and totals since it was made."""
-
-    messages: int
-    """Wire messages that wait for a receiver."""
-    replies_unacked: int
-    """Settles and Fails that are not acked."""
-    replies_undelivered: int
-    """Settles and Fails that wait for a receiver."""
-    adds_unacked: int
-    """Adds that are neither acked nor failed."""
-    adds_undelivered: int
-    """Adds that wait for a receiver."""
-    adds_overdue: int
-    """Adds that have expired and wait to be failed, for the first time or again."""
-    adds_failed: int
-    """Total of Adds that were failed, by expiry or `fail_add`: each gave one fail packet."""
-    adds_expired: int
-    """Total of Adds that were failed because they had expired."""
-    encrypt_errors: int
-    """How often an Add could not be failed: no failure could be encoded, or encrypted."""
-    forward_errors: int
-    """How often `forward_packets` raised."""
 
 
 class MailBox(ABC):
@@ -59,6 +34,9 @@ class MailBox(ABC):
     Methods that take keys raise `TypeError` if there is no packet with a key, and cannot be: if
     it is the packet itself, for example, in place of its `in_key`.
     """
+
+    _fee_rate = 0
+    _is_dust: DustClosure | None = None
 
     @property
     @abstractmethod
@@ -94,8 +72,15 @@ class MailBox(ABC):
     def add_message(self, message: Message) -> None:
         """Append a wire message (lnd: `AddMessage`).
 
+        A queue that is full refuses the message. If `latch_on_overflow` is set, as it is by
+        default, all that follow are refused until `reset_messages`: without the one that is
+        missing, the peer or this node would close the channel.
+
         Raises:
-            TypeError: `message` is None.
+            WireQueueFull: `max_wire_messages` wait, or with this one more than `max_wire_bytes`
+                would; or one was refused before. Nothing is queued.
+            TypeError: `message` is None, or it has no `serialized_size()` and is not bytes, and
+                `max_wire_bytes` is not None.
             MailBoxShuttingDown: the mailbox was stopped.
         """
 
@@ -231,9 +216,55 @@ class MailBox(ABC):
         To stop many mailboxes quickly, call this on all of them first, then `stop` on each.
         """
 
+    def set_fee_rate(self, sat_per_kw: int) -> None:
+        """Set the fee rate in sat/kw that `dust_packets` reckons with (lnd: `SetFeeRate`).
+
+        0 at first.
+
+        Raises:
+            ValueError: `sat_per_kw` is not an integer of at least 0.
+        """
+        require_amount("sat_per_kw", sat_per_kw)
+        self._fee_rate = sat_per_kw
+
+    def set_dust_closure(self, is_dust: DustClosure | None) -> None:
+        """Set what tells `dust_packets` which HTLCs are dust (lnd: `SetDustClosure`).
+
+        Args:
+            is_dust: called as `is_dust(fee_rate, incoming, party, amount_sat)`, with `incoming`
+                False; `dust_closure` makes one. None, as at first, if nothing is.
+
+        Raises:
+            TypeError: `is_dust` can't be called so.
+        """
+        if is_dust is not None:
+            require_callable("is_dust", ("fee_rate", "incoming", "party", "amount_sat"), is_dust)
+        self._is_dust = is_dust
+
+    def dust_packets(self) -> tuple[int, int]:
+        """Return the sums in msat of the Adds that are dust (lnd: `DustPackets`).
+
+        On the local commitment and on the remote one. Adds count from `add_packet` until they are
+        acked or failed, delivered ones included. Calls the closure twice for each, in the calling
+        thread and with no lock held; what it raises is raised. `(0, 0)` without a closure.
+        """
+        is_dust, fee_rate = self._is_dust, self._fee_rate
+        return (0, 0) if is_dust is None else dust_sums(self.unacked(), is_dust, fee_rate)
+
+    def unacked(self) -> list[HTLCPacket]:
+        """Return the packets that are neither acked nor failed: replies, then Adds.
+
+        Each in order of arrival. Answers after `stop` as well.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def statistics(self) -> MailBoxStatistics:
         """Return counts that may be out of date when they are returned."""
+
+    def describe(self) -> str:
+        """Return a few lines for people: what waits, for how long, and what is stuck and why."""
+        return f"{self!r}\n{self.statistics()!r}"
 
     def __enter__(self: _Self) -> _Self:
         self.start()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ..errors import MailBoxShuttingDown
+from .statistics import OutboxStatistics
 
 __all__ = ["Hand", "Listener", "Outbox"]
 
@@ -132,11 +133,15 @@ class Outbox(ABC, Generic[T]):
         """Whether `qsize() == 0`; with the same caveat."""
         return self.qsize() == 0
 
+    def statistics(self) -> OutboxStatistics:
+        """Return counts that may be out of date when they are returned."""
+        raise NotImplementedError
+
     # For `select`, selectors and coroutines. None of these methods blocks.
 
     @abstractmethod
-    def _look(self) -> bool | None:
-        """Whether there is an item to take; None if the mailbox is stopped."""
+    def _look(self) -> int | None:
+        """Return how many items there are to take now; None if the mailbox is stopped."""
 
     @abstractmethod
     def _take_into(self, hand: Hand[T], size: int, turn: int = 0) -> bool:

@@ -12,9 +12,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable
-from functools import partial
 from heapq import heapify, heappop, heappush
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..bell import Timeout
 from ..clock import Clock
@@ -31,21 +30,25 @@ _FEW = 8  # void entries that are not worth the work
 
 _AT_ONCE = -(1 << 1024)  # has passed on every clock
 
+T = TypeVar("T")
+
 _complaints = Complaints(logging.getLogger(__name__))
 
 
 class Alarm:
-    """Calls the bound method `ring` on the watch's thread at a deadline, once per `set`.
+    """Calls `ring` with its owner on the watch's thread at a deadline, once per `set`.
 
-    `ring` is held weakly. It runs under no lock, and may set the alarm again. If it raises, it
-    is called again a second later.
+    The owner is held weakly. `ring` runs under no lock, and may set the alarm again. If it raises,
+    it is called again a second later.
     """
 
-    __slots__ = ("__weakref__", "_deadline", "_ring", "_watch")
+    __slots__ = ("__weakref__", "_deadline", "_owner", "_ring", "_watch")
 
-    def __init__(self, watch: Watch, ring: Callable[[], None]) -> None:
+    def __init__(self, watch: Watch, ring: Callable[[T], None], owner: T) -> None:
         self._watch = watch
-        self._ring = weakref.WeakMethod(ring, partial(Watch._forget, weakref.ref(self)))
+        self._ring = ring
+        self._owner = _Owner(owner, Watch._forget)
+        self._owner.alarm = self
         self._deadline: int | None = None
 
     def set(self, deadline_ns: int) -> bool:
@@ -66,6 +69,14 @@ class Alarm:
         A ring that is under way is waited for in that case only.
         """
         self._watch._cancel(self)
+
+
+class _Owner(weakref.ref[T]):
+    """An alarm's owner. It knows the alarm until the owner is gone."""
+
+    __slots__ = ("alarm",)
+
+    alarm: Alarm | None
 
 
 class Watch:
@@ -176,10 +187,10 @@ class Watch:
                     thread.join(self._PATIENCE)
 
     @staticmethod
-    def _forget(gone: weakref.ref[Alarm], _: object) -> None:
+    def _forget(gone: _Owner[Any]) -> None:
         """Cancel the alarm, whose owner is gone."""
-        alarm = gone()
-        assert alarm is not None  # its owner has it
+        alarm, gone.alarm = gone.alarm, None
+        assert alarm is not None
         watch = alarm._watch
         if watch._lock._is_owned():
             watch._unset_locked(alarm)
@@ -274,9 +285,10 @@ class _Watcher(threading.Thread):
         if alarm is None:
             return False
         try:
-            ring = alarm._ring()
-            if ring is not None:
-                ring()
+            owner = alarm._owner()
+            if owner is not None:
+                alarm._ring(owner)
+            del owner
         except BaseException:
             _complaints.report("an alarm's owner failed, and will be called again")
             alarm.set(self._watch._clock.now_ns() + RETRY_NS)

@@ -19,6 +19,7 @@ from ..keeping.shelf import Shelf
 from ..life import Life
 from ..packet import CircuitKey, HTLCPacket
 from ..receiving.outbox import LocalOutbox
+from ..wire.shown import shown
 from .alarms import RETRY_NS, Alarm, Watch
 from .complaints import Complaints
 from .fail_packet import make_fail_packet
@@ -46,11 +47,11 @@ class ReturnsDesk:
         "__weakref__",
         "_adds",
         "_attempts",
+        "_back_off",
         "_complaints",
         "_config",
         "_couriers",
-        "_delay_ns",
-        "_first_delay_ns",
+        "_last_error",
         "_life",
         "_now_ns",
         "_outbox",
@@ -73,14 +74,14 @@ class ReturnsDesk:
         self._outbox = outbox
         self._now_ns = config.clock.now_ns
         self._couriers = watch.couriers
-        self.alarm = Alarm(watch, self._on_deadline)
+        self.alarm = Alarm(watch, ReturnsDesk._on_deadline, self)
         self.alarm_at = NEVER
         # Those that are not settled. One may be over and here because settling it raised.
         self._attempts: dict[_Attempt, None] = {}
-        self._first_delay_ns = max(seconds_to_ns("expiry", config.expiry), RETRY_NS)
-        self._delay_ns = self._first_delay_ns  # until what is stuck is tried again
+        self._back_off = 1  # how many times the first delay, until what is stuck is tried again
         self._complaints = Complaints(_logger)
         self._quit = _Quit(life)
+        self._last_error = ""
         self.adds_failed = 0
         self.adds_expired = 0
         self.encrypt_errors = 0
@@ -97,6 +98,16 @@ class ReturnsDesk:
         finally:
             attempt.is_over = True
             self._settle()
+
+    def trouble(self) -> str | None:
+        """Return what keeps Adds from being failed, in words; None if nothing does."""
+        with self._life.lock:
+            count, retry_at = self._adds.stuck
+            error, now = self._last_error, self._now_ns()
+        if not count:
+            return None
+        seconds = max(retry_at - now, 0) / 1_000_000_000
+        return f"{count} Adds could not be failed, again in {seconds:.1f} s: {error}"
 
     # For couriers
 
@@ -189,15 +200,17 @@ class ReturnsDesk:
                 entry.key,
                 packet,
                 self._life.short_chan_id,
-                self._config.fetch_update,
+                self._config,
                 self._complaints,
             )
             forward, quit_signal = self._config.forward_packets, self._quit
         except BaseException as error:
             attempt.is_over = True
             self._settle()
+            text = shown(error)
             with self._life.lock:
                 self.encrypt_errors += 1
+                self._last_error = text
             self._complaints.report("Add %s can't be failed and stays in the mailbox", entry.key)
             if isinstance(error, Exception):
                 return False
@@ -220,7 +233,7 @@ class ReturnsDesk:
                 except BaseException as error:
                     self._was_not_accepted(fail_packet, error)
         if claim.out:
-            self._delay_ns = self._first_delay_ns
+            self._back_off = 1
         return claim.out
 
     def _was_not_accepted(self, fail_packet: HTLCPacket, error: BaseException) -> None:
@@ -255,9 +268,10 @@ class ReturnsDesk:
         adds = self._adds
         self._outbox._ring_locked()
         was_stuck = adds.is_stuck
-        adds.give_up(claim, self._now_ns() + self._delay_ns)
+        delay_ns = self._back_off * max(seconds_to_ns("expiry", self._config.expiry), RETRY_NS)
+        adds.give_up(claim, self._now_ns() + delay_ns)
         if adds.is_stuck and not was_stuck:
-            self._delay_ns = min(2 * self._delay_ns, _MAX_BACK_OFF * self._first_delay_ns)
+            self._back_off = min(2 * self._back_off, _MAX_BACK_OFF)
         self.watch_locked(adds.next_deadline())
 
 

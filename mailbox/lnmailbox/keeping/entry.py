@@ -6,7 +6,7 @@ import enum
 
 from ..packet import CircuitKey, HTLCPacket
 
-__all__ = ["NEVER", "NOWHERE", "WAITING", "Claim", "Entry", "Place", "Spot"]
+__all__ = ["AGAIN", "NEVER", "NOWHERE", "WAITING", "Claim", "Entry", "Place", "Spot"]
 
 NEVER = 1 << 1024
 """Later than every deadline."""
@@ -41,6 +41,9 @@ NOWHERE = Spot(None)
 """Where a packet is before it is added and after it is gone."""
 
 WAITING = Spot(Place.WAITING, away=False)
+
+AGAIN = Spot(Place.WAITING, away=False)
+"""Where a packet is that a link has had and given back."""
 
 
 class Entry:

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from operator import attrgetter
 
-from ..packet import CircuitKey
+from ..packet import CircuitKey, HTLCPacket
 from .entry import NEVER, NOWHERE, WAITING, Claim, Entry, Place, Spot
 
 __all__ = ["Places", "Round"]
@@ -28,9 +28,14 @@ class Pile(Spot):
 
     __slots__ = ("entries",)
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
+    def __init__(self, place: Place, away: bool = True) -> None:
+        super().__init__(place, away)
         self.entries: OrderedDict[Entry, None] = OrderedDict()
+
+
+# Where nobody ever is. They stand for a round's own until something expires in it.
+_NO_OVERDUE = Pile(Place.OVERDUE, away=False)
+_NO_STUCK = Spot(Place.STUCK, away=False)
 
 
 class Round(Spot):
@@ -52,10 +57,16 @@ class Round(Spot):
         super().__init__(Place.LINK)
         self.waiting = deque(waiting)
         self.slots = 0
-        self.overdue = Pile(Place.OVERDUE)
-        self.stuck = Spot(Place.STUCK)
+        self.overdue = _NO_OVERDUE
+        self.stuck = _NO_STUCK
         self.stuck_count = 0
         self.retry_at = NEVER
+
+    def begin_expiring(self) -> None:
+        """Make room for what is OVERDUE and STUCK, if there is none."""
+        if self.overdue is _NO_OVERDUE:
+            self.stuck = Spot(Place.STUCK)
+            self.overdue = Pile(Place.OVERDUE)
 
 
 class Places:
@@ -68,6 +79,8 @@ class Places:
         unacked: every packet by its key, in order of arrival.
         undelivered: how many of them are WAITING.
         claimed: how many of them are CLAIMED.
+        redelivered: how many deliveries were of packets that had been delivered before.
+        refused: how many packets were refused as duplicates; a batch counts once.
     """
 
     __slots__ = (
@@ -76,6 +89,8 @@ class Places:
         "_latest",
         "_round",
         "claimed",
+        "redelivered",
+        "refused",
         "unacked",
         "undelivered",
     )
@@ -84,6 +99,8 @@ class Places:
         self.unacked: dict[CircuitKey, Entry] = {}
         self.undelivered = 0
         self.claimed = 0
+        self.redelivered: int = 0
+        self.refused: int = 0
         self._round = Round()
         self._added = 0
         # Whether no deadline is before an earlier packet's. It is not once the clock went back.
@@ -94,6 +111,21 @@ class Places:
     def overdue(self) -> int:
         """How many packets are OVERDUE or STUCK."""
         return len(self._round.overdue.entries) + self._round.stuck_count
+
+    @property
+    def delivered(self) -> int:
+        """How many packets are at the LINK."""
+        return len(self.unacked) - self.undelivered - self.overdue - self.claimed
+
+    @property
+    def removed(self) -> int:
+        """How many packets were acked or failed."""
+        return self._added - len(self.unacked)
+
+    @property
+    def stuck(self) -> tuple[int, int]:
+        """How many packets are STUCK, and when they become OVERDUE again."""
+        return self._round.stuck_count, self._round.retry_at
 
     @property
     def is_stuck(self) -> bool:
@@ -107,6 +139,27 @@ class Places:
             return None
         return entry.at.place if entry.at.away else Place.WAITING
 
+    def packets(self) -> list[HTLCPacket]:
+        """Return everything that is unacked, in order of arrival."""
+        return [entry.packet for entry in self.unacked.values() if entry.packet is not None]
+
+    def count_due(self, now: int) -> int:
+        """Return how many packets are WAITING though they are due at `now`."""
+        count = 0
+        for entry in self._round.waiting:
+            if not entry.at.away:
+                if entry.deadline <= now:
+                    count += 1
+                elif self._in_order:
+                    break
+        return count
+
+    def oldest_age_ns(self, now: int, lifetime: int) -> int:
+        """Return how long ago the first packet was added, whose deadline is so much later."""
+        for entry in self.unacked.values():
+            return max(now - (entry.deadline - lifetime), 0)
+        return 0
+
     def _expire(self, entry: Entry) -> None:
         overdue = self._round.overdue
         undelivered = self.undelivered - 1
@@ -114,7 +167,7 @@ class Places:
         entry.at = overdue
         self.undelivered = undelivered
 
-    def _back(self, entry: Entry) -> None:
+    def _back(self, entry: Entry, spot: Spot = WAITING) -> None:
         waiting = self._round.waiting
         if not waiting or entry.number < waiting[0].number:
             waiting.appendleft(entry)
@@ -124,7 +177,7 @@ class Places:
                 waiting.insert(place, entry)
         claimed = self.claimed - (type(entry.at) is Claim)
         undelivered = self.undelivered + 1
-        entry.at = WAITING
+        entry.at = spot
         self.undelivered = undelivered
         self.claimed = claimed
 

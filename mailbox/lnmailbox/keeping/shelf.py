@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..contract import Hand
 from ..errors import PacketAlreadyExists
 from ..packet import CircuitKey, HTLCPacket
-from .entry import NEVER, NOWHERE, WAITING, Claim, Entry
+from .entry import AGAIN, NEVER, NOWHERE, WAITING, Claim, Entry
 from .places import Places, Round
 
 __all__ = ["Shelf"]
@@ -33,6 +33,7 @@ class Shelf(Places):
         """
         key = packet.in_key
         if key in self.unacked:
+            self.refused += 1
             raise PacketAlreadyExists(f"mailbox already has packet {key}")
         if deadline < self._latest:
             self._in_order = False
@@ -70,6 +71,7 @@ class Shelf(Places):
         if len(entries) < len(packets) or not self.unacked.keys().isdisjoint(entries):
             keys = Counter([packet.in_key for packet in packets])
             key = next(key for key in keys if keys[key] > 1 or key in self.unacked)
+            self.refused += 1
             raise PacketAlreadyExists(f"mailbox already has packet {key}")
         return entries
 
@@ -93,9 +95,10 @@ class Shelf(Places):
 
     def withdraw(self, entries: dict[CircuitKey, Entry]) -> None:
         """Undo `publish_all`, however far it came."""
-        for key, entry in entries.items():
+        for key, entry in reversed(entries.items()):
             entry.at = NOWHERE
             self.unacked.pop(key, None)
+            self._added = entry.number
         self.undelivered = sum(not entry.at.away for entry in self.unacked.values())
         self._sweep()
 
@@ -117,6 +120,8 @@ class Shelf(Places):
             else:
                 packet = entry.packet
                 undelivered = self.undelivered - 1
+                if entry.at is not WAITING:
+                    self.redelivered += 1
                 entry.at = here
                 self.undelivered = undelivered
                 del waiting[0]
@@ -142,6 +147,8 @@ class Shelf(Places):
                 elif entry.deadline <= now:
                     break
                 else:
+                    if entry.at is not WAITING:
+                        self.redelivered += 1
                     hand.append(None)
                     hand[-1] = entry.packet
                     entry.at = here
@@ -190,7 +197,7 @@ class Shelf(Places):
         entry = self.unacked.get(key)
         if entry is None or entry.at is not self._round:
             return False
-        self._back(entry)
+        self._back(entry, AGAIN)
         return True
 
     def put_back(self, packets: Iterable[HTLCPacket]) -> list[HTLCPacket]:
@@ -242,6 +249,7 @@ class Shelf(Places):
         Returns whether something is overdue.
         """
         here = self._round
+        here.begin_expiring()
         overdue = here.overdue
         if here.stuck_count and here.retry_at <= now:
             for entry in self.unacked.values():

@@ -41,8 +41,8 @@ class Source(Protocol[T]):
         """Undo the taking of these items in round `since`."""
         ...
 
-    def has_mail(self) -> bool:
-        """Whether `take` would return an item."""
+    def look(self) -> int:
+        """Return how many items wait, perhaps too many, but 0 only if `take` would find none."""
         ...
 
 
@@ -70,10 +70,10 @@ class MemoryStore:
 
     __slots__ = ("_now_ns", "adds", "look_again", "messages", "replies", "round")
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], messages: MessageQueue | None = None) -> None:
         self._now_ns = now_ns
         self.look_again: Callable[..., object] = _nobody
-        self.messages = MessageQueue()
+        self.messages = MessageQueue() if messages is None else messages
         self.replies = Shelf()
         self.adds = Shelf()
         self.round = 0
@@ -117,14 +117,13 @@ class MemoryStore:
                 self.replies.put_back_changed(left)
                 self.adds.put_back_changed(left)
 
-    def has_mail(self) -> bool:
-        if self.replies.undelivered:
-            return True
-        if self.adds.undelivered:
+    def look(self) -> int:
+        replies, adds = self.replies, self.adds
+        if adds.undelivered and not replies.undelivered:
             now = self._now_ns()
-            if self.adds.first_deadline() <= now:
+            if adds.first_deadline() <= now:
                 self._expire(now)
-        return self.adds.undelivered > 0
+        return replies.undelivered + adds.undelivered
 
     def reset(self) -> None:
         before = self.adds._round

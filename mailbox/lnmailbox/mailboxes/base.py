@@ -16,14 +16,18 @@ from ..contract import (
 )
 from ..errors import MailBoxShuttingDown
 from ..failing.desk import ReturnsDesk
-from ..keeping.entry import Entry, Place
+from ..keeping.entry import NEVER, Entry, Place
+from ..keeping.messages import wire_size
 from ..keeping.store import Store
 from ..life import Life
 from ..packet import CircuitKey, HTLCPacket, is_add
 from ..receiving.outbox import LocalOutbox
 from ..wire import Message, ShortChannelID, UpdateAddHTLC
+from .describing import describe_mailbox
 
 __all__ = ["BaseMailBox"]
+
+_SECOND_NS = 1_000_000_000
 
 
 class Admitted(NamedTuple):
@@ -51,6 +55,7 @@ class BaseMailBox(MailBox):
         self._config = config
         self._now_ns = config.clock.now_ns
         self._expiry_ns = seconds_to_ns("expiry", config.expiry)
+        self._size_of = _unsized if config.max_wire_bytes is None else wire_size
         life = Life(config.short_chan_id)
         self._life = life
         self._lock = life.lock  # guards everything below
@@ -86,6 +91,7 @@ class BaseMailBox(MailBox):
     def add_message(self, message: Message) -> None:
         if message is None:
             raise TypeError("message must be a wire message, got None")
+        size = self._size_of(message)
         outbox = self._message_outbox
         try:
             self._lock.acquire()
@@ -93,7 +99,7 @@ class BaseMailBox(MailBox):
                 raise MailBoxShuttingDown
             if outbox._bells or outbox._listeners:
                 outbox._ring_locked()
-            self._messages.add(message)
+            self._messages.add(message, size)
             self._lock.release()
         except BaseException:
             try:
@@ -121,9 +127,12 @@ class BaseMailBox(MailBox):
         replies = []
         if len(adds) < len(packets):
             replies = [packet for packet in packets if not is_add(packet)]
-        deadline = self._now_ns() + self._expiry_ns
+        now = self._now_ns()
+        deadline = now + self._expiry_ns
         return Admitted(
-            self._replies.admit_all(replies), self._adds.admit_all(adds, deadline), deadline
+            self._replies.admit_all(replies, NEVER + now),
+            self._adds.admit_all(adds, deadline),
+            deadline,
         )
 
     def _publish_locked(self, admitted: Admitted) -> None:
@@ -221,20 +230,48 @@ class BaseMailBox(MailBox):
         if not self._is_finalizing():
             self._desk.close()
 
-    def statistics(self) -> MailBoxStatistics:
+    def unacked(self) -> list[HTLCPacket]:
         with self._lock:
+            return self._replies.packets() + self._adds.packets()
+
+    def statistics(self) -> MailBoxStatistics:
+        messages, replies, adds, desk = self._messages, self._replies, self._adds, self._desk
+        outboxes = self._message_outbox, self._packet_outbox
+        with self._lock:
+            now = self._now_ns()
+            overdue = adds.overdue + adds.count_due(now)
             return MailBoxStatistics(
-                messages=len(self._messages),
-                replies_unacked=len(self._replies.unacked),
-                replies_undelivered=self._replies.undelivered,
-                adds_unacked=len(self._adds.unacked),
-                adds_undelivered=self._adds.undelivered,
-                adds_overdue=self._adds.overdue,
-                adds_failed=self._desk.adds_failed,
-                adds_expired=self._desk.adds_expired,
-                encrypt_errors=self._desk.encrypt_errors,
-                forward_errors=self._desk.forward_errors,
+                messages=len(messages),
+                message_bytes=messages.bytes,
+                messages_refused=messages.refused,
+                replies_unacked=len(replies.unacked),
+                replies_undelivered=replies.undelivered,
+                replies_delivered=replies.delivered,
+                oldest_reply_age=replies.oldest_age_ns(now, NEVER) / _SECOND_NS,
+                adds_unacked=len(adds.unacked),
+                adds_undelivered=adds.undelivered + adds.overdue - overdue,
+                adds_delivered=adds.delivered,
+                adds_overdue=overdue,
+                adds_being_failed=adds.claimed,
+                oldest_add_age=adds.oldest_age_ns(now, self._expiry_ns) / _SECOND_NS,
+                packets_refused=replies.refused + adds.refused,
+                packets_redelivered=replies.redelivered + adds.redelivered,
+                packets_acked=replies.removed + adds.removed - desk.adds_failed,
+                adds_failed=desk.adds_failed,
+                adds_expired=desk.adds_expired,
+                encrypt_errors=desk.encrypt_errors,
+                forward_errors=desk.forward_errors,
+                receivers=sum(len(outbox._bells) for outbox in outboxes),
+                listeners=sum(len(outbox._listeners) for outbox in outboxes),
             )
+
+    def describe(self) -> str:
+        return describe_mailbox(repr(self), self.statistics(), self._config, self._desk.trouble())
+
+
+def _unsized(message: object) -> int:
+    """Return 0: without a budget of bytes, nobody asks for them."""
+    return 0
 
 
 def _not_found(key: object) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..contract import MailBoxConfig
 from ..errors import MailBoxShuttingDown
+from ..keeping.entry import NEVER
+from ..keeping.messages import MessageQueue
 from ..keeping.store import MemoryStore
 from ..packet import HTLCPacket, require_reply
 from ..wire import UpdateAddHTLC
@@ -21,7 +23,10 @@ class MemoryMailBox(BaseMailBox):
     """
 
     def __init__(self, config: MailBoxConfig) -> None:
-        super().__init__(config, MemoryStore(config.clock.now_ns))
+        messages = MessageQueue(
+            config.max_wire_messages, config.max_wire_bytes, config.latch_on_overflow
+        )
+        super().__init__(config, MemoryStore(config.clock.now_ns, messages))
 
     def add_packet(self, packet: HTLCPacket) -> None:
         # Both steps of `add_packets` at once, in a third of its time.
@@ -39,7 +44,7 @@ class MemoryMailBox(BaseMailBox):
                 self._adds.add(packet, deadline)
             else:
                 require_reply(packet)
-                self._replies.add(packet)
+                self._replies.add(packet, NEVER + self._now_ns())
             self._lock.release()
         except BaseException:
             try:

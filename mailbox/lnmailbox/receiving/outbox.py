@@ -10,8 +10,8 @@ from functools import partialmethod
 from itertools import repeat
 from typing import TypeVar
 
-from ..bell import FOREVER, Bell, Timeout, ring_first
-from ..contract import Hand, Listener, Outbox
+from ..bell import FOREVER, Bell, Timeout, check_max, ring_first
+from ..contract import Hand, Listener, Outbox, OutboxStatistics
 from ..errors import MailBoxShuttingDown
 from ..keeping.store import Source
 from ..life import Life
@@ -23,12 +23,8 @@ T = TypeVar("T")
 
 
 # Python 3.10 looks for signals also when a function has returned. If an interrupt comes then, and
-# the caller is written in Python, the caller has no item to put back. So the next two functions
-# stand for others there.
-
-
-def _take_nothing() -> None:
-    """Stand for `Source.take`, so that each item goes through a hand."""
+# the caller is written in Python, the caller has no item to put back. So `get` takes each item
+# into a hand there, and only the user and C call it.
 
 
 def _each_item(outbox: Outbox[T]) -> Iterator[T]:
@@ -54,7 +50,7 @@ class LocalOutbox(Outbox[T]):
         self._life = life
         self._lock = life.lock
         self._source = source
-        self._take = source.take if sys.version_info >= (3, 11) else _take_nothing
+        self._take = source.take
         self._last_turn = 0
         self._bells: list[Bell] = []  # of the threads that wait, in the order of their coming
         self._listeners: dict[Listener, None] = {}  # changed without the lock, in single steps
@@ -63,28 +59,39 @@ class LocalOutbox(Outbox[T]):
         return f"<{type(self).__name__} of the {self._what} of {self._life}>"
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
+        # As `get_batch`, without a hand: half the time.
         until = FOREVER if timeout is None else Timeout(timeout)
         since = 0
-        item = None
+        item = bell = None
         try:
-            self._lock.acquire()
-            if self._life.running:
-                since = self._source.round
-                item = self._take()
-            self._lock.release()
-            if item is not None:
-                return item
-        except BaseException:
+            while True:
+                self._lock.acquire()
+                if self._life.running:
+                    since = self._source.round
+                    item = self._take()
+                if item is not None:
+                    self._lock.release()
+                    return item
+                self._require_wait_locked(bell, block, until)
+                bell = Bell()
+                self._bells.append(bell)
+                self._lock.release()
+                bell.wait(until)
+        except BaseException as error:
             try:
                 self._lock.release()
             except RuntimeError:  # it is not held
                 pass
             if item is not None:
                 self._put_back([item], since)
+            else:
+                self._give_up(bell, error)
             raise
+
+    def _get_by_hand(self, block: bool = True, timeout: float | None = None) -> T:
         hand: Hand[T] = Hand()
         try:
-            self._wait_into(hand, 1, block, until)
+            self._wait_into(hand, 1, block, Timeout(timeout))
             found: T = hand[0]
             return found
         except BaseException:
@@ -94,7 +101,7 @@ class LocalOutbox(Outbox[T]):
     def get_batch(
         self, max_items: int, block: bool = True, timeout: float | None = None
     ) -> list[T]:
-        _check_max_items(max_items)
+        check_max("max_items", max_items)
         hand: Hand[T] = Hand()
         try:
             self._wait_into(hand, max_items, block, Timeout(timeout))
@@ -103,12 +110,13 @@ class LocalOutbox(Outbox[T]):
             hand.put_back()
             raise
 
-    # On Python 3.10, only the user and C call `get`; the reason is above.
-    get_nowait = Outbox.get_nowait if sys.version_info >= (3, 11) else partialmethod(get, False)
-    __iter__ = Outbox.__iter__ if sys.version_info >= (3, 11) else _each_item
+    if sys.version_info < (3, 11):
+        get = _get_by_hand
+        get_nowait = partialmethod(_get_by_hand, False)
+        __iter__ = _each_item
 
     async def async_get_batch(self, max_items: int) -> list[T]:
-        _check_max_items(max_items)
+        check_max("max_items", max_items)
         hand: Hand[T] = Hand()
         try:
             await take_or_await(self, hand, max_items)
@@ -123,50 +131,68 @@ class LocalOutbox(Outbox[T]):
         with self._lock:
             return len(self._source)
 
+    def statistics(self) -> OutboxStatistics:
+        with self._lock:
+            return OutboxStatistics(
+                waiting=len(self._source),
+                receivers=len(self._bells),
+                listeners=len(self._listeners),
+            )
+
     def _wait_into(self, hand: Hand[T], size: int, block: bool, until: Timeout) -> None:
         bell = None
         try:
             while True:
                 with self._lock:
-                    if bell in self._bells:  # its time is up
-                        self._bells.remove(bell)
-                    self._life.require_not_stopped()
                     if self._life.running:
                         hand.outbox, hand.since = self, self._source.round
                         self._source.take_into(hand, size)
                         if hand:
                             return
-                    if not block or until.is_over():
-                        raise queue.Empty
+                    self._require_wait_locked(bell, block, until)
                     bell = Bell()
                     self._bells.append(bell)
                 bell.wait(until)
-        except (queue.Empty, MailBoxShuttingDown):
+        except BaseException as error:
+            self._give_up(bell, error)
             raise
-        except BaseException:
-            # The bell may have rung for an item that this receiver goes without.
-            with self._lock:
-                if bell in self._bells:
-                    self._bells.remove(bell)
-                else:
-                    self._ring_locked()
-            raise
+
+    def _require_wait_locked(self, bell: Bell | None, block: bool, until: Timeout) -> None:
+        """Raise unless a receiver is to wait, again if it has a bell."""
+        if bell in self._bells:  # its time is up
+            self._bells.remove(bell)
+        self._life.require_not_stopped()
+        if not block or until.is_over():
+            raise queue.Empty
+
+    def _give_up(self, bell: Bell | None, error: BaseException) -> None:
+        """Take the bell of a receiver that goes with this error, or pass its ring on.
+
+        It may have rung for an item that the receiver goes without.
+        """
+        if isinstance(error, (queue.Empty, MailBoxShuttingDown)):
+            return  # there was nothing
+        with self._lock:
+            if bell in self._bells:
+                self._bells.remove(bell)
+            else:
+                self._ring_locked()
 
     def _ring_locked(self, count: int = 1) -> None:
         """Wake as many receivers as items are about to become deliverable."""
         ring_first(self._bells, count)
-        for listener in list(self._listeners):
+        for listener in list(self._listeners) if self._listeners else ():
             if listener(self):
                 self._remove_listener(listener)
 
     def _ring_all_locked(self) -> None:
         self._ring_locked(len(self._bells))
 
-    def _look(self) -> bool | None:
+    def _look(self) -> int | None:
         with self._lock:
             if self._life.stopped:
                 return None
-            return self._life.running and self._source.has_mail()
+            return self._source.look() if self._life.running else 0
 
     def _take_into(self, hand: Hand[T], size: int, turn: int = 0) -> bool:
         with self._lock:
@@ -189,8 +215,3 @@ class LocalOutbox(Outbox[T]):
 
     def _remove_listener(self, listener: Listener) -> None:
         self._listeners.pop(listener, None)
-
-
-def _check_max_items(max_items: int) -> None:
-    if not isinstance(max_items, int) or max_items < 1:
-        raise ValueError(f"max_items must be an integer >= 1, got {max_items!r}")

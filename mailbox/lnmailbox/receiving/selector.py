@@ -10,7 +10,7 @@ from itertools import starmap
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
-from ..bell import FOREVER, Bell, Timeout, ring_first
+from ..bell import FOREVER, Bell, Timeout, check_max, ring_first
 from ..contract import Outbox
 from ..errors import MailBoxShuttingDown
 
@@ -29,9 +29,12 @@ class MailSelector:
 
     Level-triggered: `select` reports an outbox as long as there is an item to take from it, and
     takes none. A call costs in proportion to the outboxes that have mail, or have had some since
-    the last call, not to those that are registered. Any number of threads may share a selector:
-    each is told of the same outboxes, and has to be ready for another one being faster
-    (`queue.Empty`).
+    the last call, not to those that are registered.
+
+    Any number of threads may share a selector. An item wakes one of those that wait in `select`.
+    That one wakes the next if there are more items. So a thread that was told of outboxes must
+    take something, call `select` again, or end; and it must be ready for another one being
+    faster (`queue.Empty`).
 
     A selector keeps its outboxes alive until it is closed. They do not keep the selector: one
     that is dropped without `close` is gone, and its outboxes forget it with their next mail.
@@ -42,8 +45,10 @@ class MailSelector:
         # that has it must not take a mailbox's lock.
         self._lock = threading.Lock()
         # Of the threads in `select`, until there is an outbox to look at, a `wake`, or the end.
-        # All are rung together, so that nobody has to hand a ring on.
+        # News ring one, unless one is on its way that will look at them. It passes the ring on
+        # when it leaves items, or goes without a look.
         self._bells: list[Bell] = []
+        self._is_rung = False  # whether one is on its way
         self._registered: dict[Outbox[Any], tuple[SelectorKey, _Listener]] = {}
         # Outboxes to look at, with the number of their latest news. One is dropped when a look
         # finds no mail and no newer news has come.
@@ -110,16 +115,21 @@ class MailSelector:
         with self._lock:
             return MappingProxyType({outbox: key for outbox, (key, _) in self._registered.items()})
 
-    def select(self, timeout: float | None = None) -> list[SelectorKey]:
-        """Return the keys of all outboxes that have an item to take; wait until there is one.
+    def select(
+        self, timeout: float | None = None, max_keys: int | None = None
+    ) -> list[SelectorKey]:
+        """Return the keys of outboxes that have an item to take; wait until there is one.
 
-        They come in turn: of those that keep having mail another one is first in each call.
+        They come in turn: of those that keep having mail another one is first in each call. With
+        `max_keys`, threads that share the selector are told of different ones, if there are
+        enough.
         Outboxes of stopped mailboxes are passed over, and those of mailboxes that are not
         started are waited for.
 
         Args:
             timeout: how long to wait at most, in seconds of real time; 0 is not at all, None for
                 ever.
+            max_keys: how many keys to return at most; None is all.
 
         Returns:
             The keys; none when the time was up or `wake` was called. A `wake` may also coincide
@@ -129,22 +139,63 @@ class MailSelector:
             MailBoxShuttingDown: the mailboxes of all registered outboxes, of which there is at
                 least one, are stopped, now or while waiting.
             RuntimeError: the selector is closed, now or while waiting.
-            ValueError: `timeout` is not a finite number of at least 0.
+            ValueError: `timeout` is not a finite number of at least 0, or `max_keys` is neither
+                None nor an integer of at least 1.
         """
+        if max_keys is not None:
+            check_max("max_keys", max_keys)
         until = FOREVER if timeout is None else Timeout(timeout)
-        while True:
-            last_look = self._wait(until)
-            with self._lock:
-                wakes = self._wakes
-                news = list(self._news.items())
-                if news:
-                    self._news.move_to_end(news[0][0])
-            # Interrupted from here on, everything is still in `_news`.
-            polled = [(outbox, count, outbox._look()) for outbox, count in news]
-            ready = self._note(polled)
-            if ready or last_look:
-                self._seen.wakes = wakes
-                return ready
+        told: _Told | None = getattr(self._seen, "told", None)
+        if told is not None:
+            told.is_over = True  # this thread looks again itself
+        try:
+            while True:
+                last_look = self._wait(until)
+                with self._lock:
+                    self._is_rung = False  # what comes now comes too late for this look
+                    wakes = self._wakes
+                    news = list(self._news.items())
+                # Interrupted from here on, everything is still in `_news`.
+                ready = self._look(news, len(news) if max_keys is None else max_keys)
+                if ready or last_look:
+                    if ready and self._bells:  # whoever comes later looks itself
+                        if told is None:
+                            told = self._seen.told = _Told(self)
+                        told.is_over = False
+                    self._seen.wakes = wakes
+                    return ready
+        except BaseException:
+            self._pass_on()
+            raise
+
+    def _look(self, news: list[tuple[Outbox[Any], int]], max_keys: int) -> list[SelectorKey]:
+        """Look at these outboxes; return the keys of those with mail. Wake others for the rest."""
+        found = items = 0
+        polled: list[tuple[Outbox[Any], int, int | None]] = []
+        for outbox, count in news:
+            if found == max_keys:
+                items += 1  # perhaps
+                break
+            waiting = outbox._look()
+            polled.append((outbox, count, waiting))
+            if waiting:
+                items += waiting
+                found += 1
+        keys = self._note(polled, len(polled) == len(news))
+        if items > 1:
+            self._pass_on()
+        return keys
+
+    def _pass_on(self) -> None:
+        """Wake another thread, if there is something to look at."""
+        with self._lock:
+            if self._news:
+                self._ring_locked()
+
+    def _ring_locked(self) -> None:
+        is_rung = bool(self._bells)
+        ring_first(self._bells, 1)
+        self._is_rung = is_rung
 
     def wake(self) -> None:
         """Make each thread that is in `select` return, and any other one at its next call.
@@ -186,11 +237,12 @@ class MailSelector:
         with self._lock:
             if not self._is_registered_locked(outbox, listener):
                 return False
+            if not self._is_rung:
+                self._ring_locked()
             self._add_news_locked(outbox)
             return True
 
     def _add_news_locked(self, outbox: Outbox[Any]) -> None:
-        self._ring_all_locked()
         self._news_count += 1
         self._news[outbox] = self._news_count
 
@@ -201,6 +253,7 @@ class MailSelector:
     def _drop_locked(self, outbox: Outbox[Any]) -> None:
         # Wakes all, because those that are left may be stopped. If this is interrupted, the next
         # look at the outbox finds again what is forgotten here.
+        self._ring_all_locked()
         self._add_news_locked(outbox)
         self._stopped.discard(outbox)
         del self._registered[outbox]
@@ -226,6 +279,7 @@ class MailSelector:
                         return True
                     if self._news:
                         return False
+                    self._is_rung = False  # there is nothing to come for
                     bell = Bell()
                     self._bells.append(bell)
                 bell.wait(until)
@@ -238,26 +292,57 @@ class MailSelector:
     def _ring_all_locked(self) -> None:
         ring_first(self._bells, len(self._bells))
 
-    def _note(self, polled: list[tuple[Outbox[Any], int, bool | None]]) -> list[SelectorKey]:
-        """Keep in `_news` what has mail or has had news meanwhile; return the keys with mail."""
+    def _note(
+        self, polled: list[tuple[Outbox[Any], int, int | None]], all_: bool
+    ) -> list[SelectorKey]:
+        """Keep in `_news` what has mail or has had news meanwhile; return the keys with mail.
+
+        The next call begins after them, or after the first one if it is told of all.
+        """
         with self._lock:
             ready = list(filter(None, starmap(self._note_locked, polled)))
+            self._to_the_end_locked(ready[:1] if all_ else ready)
             if not ready:
                 self._require_running_locked()
         return ready
 
     def _note_locked(
-        self, outbox: Outbox[Any], count: int, has_mail: bool | None
+        self, outbox: Outbox[Any], count: int, waiting: int | None
     ) -> SelectorKey | None:
         if outbox not in self._registered:
             return None  # unregistered meanwhile
-        if has_mail:
+        if waiting:
             return self._registered[outbox][0]
-        if has_mail is None:
+        if waiting is None:
+            if len(self._stopped | {outbox}) == len(self._registered):
+                self._ring_all_locked()  # nobody has anything to wait for
             self._stopped.add(outbox)
         if self._news.get(outbox) == count:
             del self._news[outbox]
         return None
+
+    def _to_the_end_locked(self, keys: list[SelectorKey]) -> None:
+        for key in keys:
+            if key.outbox in self._news:
+                self._news.move_to_end(key.outbox)
+
+
+class _Told:
+    """What a thread knows of mail while others wait. It wakes one if the thread ends with it.
+
+    Attributes:
+        is_over: whether the thread was not told, or looks again itself.
+    """
+
+    is_over = True
+
+    def __init__(self, selector: MailSelector) -> None:
+        self._selector = weakref.ref(selector)
+
+    def __del__(self) -> None:
+        selector = None if self.is_over else self._selector()
+        if selector is not None:
+            selector._pass_on()
 
 
 class _Listener:

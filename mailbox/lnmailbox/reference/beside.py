@@ -111,16 +111,25 @@ class BesideLnd(MailBox):
             "lnd can't take back one delivered packet: use reset_packets, or a MemoryMailBox"
         )
 
+    def unacked(self) -> list[HTLCPacket]:
+        with self.pkt_cond:
+            replies = [reply.value for reply in self.rep_index.values()]
+            return replies + [add.value.pkt for add in self.add_index.values()]
+
     def statistics(self) -> MailBoxStatistics:
+        """Return the sizes of the queues, and how many Adds were failed. The rest is 0."""
         with self.wire_cond:
             messages = len(self.wire_messages) + self._message_outbox.qsize()
         with self.pkt_cond:
+            replies, adds = count_from(self.rep_head), count_from(self.add_head)
             return MailBoxStatistics(
                 messages=messages,
                 replies_unacked=len(self.rep_index),
-                replies_undelivered=count_from(self.rep_head),
+                replies_undelivered=replies,
+                replies_delivered=len(self.rep_index) - replies,
                 adds_unacked=len(self.add_index),
-                adds_undelivered=count_from(self.add_head),
+                adds_undelivered=adds,
+                adds_delivered=len(self.add_index) - adds,
                 adds_overdue=0,
                 adds_failed=self._counts["adds_failed"],
                 adds_expired=self._counts["adds_expired"],

@@ -98,5 +98,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from . import failures
 
-        return getattr(failures, name)
+        value = globals()[name] = getattr(failures, name)  # found at once from now on
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,13 +25,14 @@ __all__ = [
     "ShortChannelIDCodec",
     "UInt",
     "layout",
+    "size_of_fields",
 ]
 
 CODEC = "lnmailbox.codec"
 
 
 class Codec(Protocol):
-    """One field's form on the wire."""
+    """One field's form on the wire. One that takes always the same bytes has a `length`."""
 
     @abstractmethod
     def write(self, value: Any) -> bytes:
@@ -60,6 +61,26 @@ def layout(cls: type) -> tuple[tuple[str, Codec], ...]:
 
 
 _layouts: dict[type, tuple[tuple[str, Codec], ...]] = {}
+
+
+def size_of_fields(value: object) -> int:
+    """Return how many bytes the fields of an attrs object take on the wire."""
+    cls = type(value)
+    sizes = _sizes.get(cls)
+    if sizes is None:
+        fixed = sum(getattr(codec, "length", 0) for _, codec in layout(cls))
+        varying = tuple(
+            (name, codec) for name, codec in layout(cls) if not hasattr(codec, "length")
+        )
+        sizes = _sizes[cls] = fixed, varying
+    size, fields = sizes
+    for name, codec in fields:
+        size += codec.size(getattr(value, name))
+    return size
+
+
+# The bytes of the fields that take always the same, and the other fields.
+_sizes: dict[type, tuple[int, tuple[tuple[str, Codec], ...]]] = {}
 
 
 @attrs.frozen
@@ -148,6 +169,8 @@ class BigSize:
 class ShortChannelIDCodec:
     """A short channel id, 8 bytes."""
 
+    length = 8
+
     def write(self, value: ShortChannelID) -> bytes:
         return value.to_bytes(8, "big")
 
@@ -160,6 +183,8 @@ class ShortChannelIDCodec:
 
 class ChannelIDCodec:
     """A channel id, 32 bytes."""
+
+    length = 32
 
     def write(self, value: ChannelID) -> bytes:
         return value

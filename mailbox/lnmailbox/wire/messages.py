@@ -9,7 +9,7 @@ from attrs import define
 
 from .fields import channel_id, fixed_bytes, tlv_stream, uint16, uint32, uint64, variable_bytes
 from .ids import ChannelID
-from .layout import layout
+from .layout import layout, size_of_fields
 from .reader import DecodeError, Reader
 from .shown import shown_fields
 
@@ -95,7 +95,7 @@ class WireMessage:
 
     def serialized_size(self) -> int:
         """Return `len(self.encode())`, the type included, without encoding."""
-        return 2 + sum(codec.size(getattr(self, name)) for name, codec in layout(type(self)))
+        return 2 + size_of_fields(self)
 
     def __repr__(self) -> str:
         return shown_fields(self)

@@ -41,6 +41,9 @@ Life and threads (`life`, `left_behind`, `callbacks`, `threads`)
     19. Couriers are daemons with telling names, and keep no mailbox alive.
     22. A mailbox has the short channel id that it was given last.
     27. Every method may be called from any thread.
+
+Besides these: what `statistics` counts (`counting`), how many wire messages a mailbox takes
+(`budgets`), and `dust_packets` (`dust`).
 """
 
 from __future__ import annotations
@@ -48,15 +51,17 @@ from __future__ import annotations
 import pytest
 
 _MODULES = (
-    "base order acks nack batches expiry failing callbacks life left_behind counting threads "
-    "reopening"
+    "base order acks nack batches expiry failing callbacks life left_behind counting budgets dust "
+    "threads reopening"
 ).split()
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
 from .acks import AckTests  # noqa: E402
 from .batches import BatchTests  # noqa: E402
+from .budgets import BudgetTests  # noqa: E402
 from .callbacks import CallbackErrorTests, CallbackTests  # noqa: E402
 from .counting import StatisticsTests  # noqa: E402
+from .dust import DustTests  # noqa: E402
 from .expiry import ExpiryTests  # noqa: E402
 from .failing import FailAddTests, FailPacketTests  # noqa: E402
 from .left_behind import LeftBehindTests  # noqa: E402
@@ -82,6 +87,8 @@ class MailBoxConformance(
     CallbackTests,
     LeftBehindTests,
     StatisticsTests,
+    BudgetTests,
+    DustTests,
     ThreadTests,
     InterruptTests,
     ReopeningTests,

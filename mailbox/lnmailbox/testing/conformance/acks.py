@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from ... import MailBoxError, PacketAlreadyExists, UnknownHTLCType
@@ -131,7 +132,8 @@ class AckTests(MailBoxTests):
                 box.add_packet(second)
             assert isinstance(caught.value, MailBoxError)
 
-        assert before == box.statistics()
+        after = box.statistics()
+        assert attrs.evolve(before, packets_refused=after.packets_refused) == after
         box.reset_packets()
         assert [1] == numbers(drain(box.packet_outbox))
 

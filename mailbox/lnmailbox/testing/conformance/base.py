@@ -85,6 +85,13 @@ def said(items: Iterable[Any]) -> list[Any]:
     return [contents(item) if isinstance(item, HTLCPacket) else item for item in items]
 
 
+def raises(error: type[BaseException], function: Callable[..., object], *args: Any) -> bool:
+    """Whether a call raises such an error."""
+    with pytest.raises(error):
+        function(*args)
+    return True
+
+
 class MailBoxTests(ABC):
     """The base of the conformance tests: an implementation's test class provides the factory."""
 

@@ -114,8 +114,10 @@ class OrderTests(MailBoxTests):
             assert received.empty()
 
     @pytest.mark.parametrize("what", ["messages", "replies", "Adds"])
-    def test_many_producers_and_receivers_see_each_item_once_and_in_order(self, box, what):
+    def test_many_producers_and_receivers_see_each_item_once_and_in_order(self, new_box, what):
         """Contract 1 and 27: 4 threads add, 4 receive; each sees every producer's order."""
+        box = new_box(max_wire_messages=None)
+        box.start()
         add_item, make, number_of, outbox = {
             "messages": (box.add_message, message, lambda item: item.id, box.message_outbox),
             "replies": (box.add_packet, settle, lambda item: item.htlc.id, box.packet_outbox),
