@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import backlog, channels, costs, couriers, delivery
+from . import backlog, channels, costs, couriers, delivery, node
 from .peers import MAILBOX
 
 __all__ = ["BENCHMARKS", "FIGURES", "Figure"]
@@ -28,6 +28,9 @@ BENCHMARKS: dict[str, Callable[[float], dict[str, float]]] = {
         costs.imports,
         costs.failures,
         couriers.couriers,
+        node.workers,
+        node.channels,
+        node.storm,
     )
 }
 
@@ -81,6 +84,10 @@ FIGURES = [
     Figure("10,000 idle, context switches in 10 s", "idle", "switches", 0),
     Figure("selector of 10,000, work to 10", "selector", "work: ratio", 1.5),
     Figure("selector of 10,000, wake-up to 10", "selector", "waiting thread: ratio", 1.5),
+    Figure("64 workers, CPU a packet to that of 4", "workers", "ratio", 1.5),
+    Figure("deliver over 10,000 mailboxes, to 100", "channels", "ratio", 2),
+    Figure("storm over 10,000 mailboxes, µs an Add", "storm", "µs", 29),
+    Figure("4,000 into a switch that blocks: threads", "storm", "threads", 64),
     Figure("waiting packet, bytes beyond itself", "weight", "bytes", 250),
     Figure("import, time to import attrs", "imports", "ratio", 2),
     Figure("encode_failure, µs", "failures", "encode µs", 3),

@@ -51,20 +51,25 @@ def make_packets(count: int, first_id: int = 0) -> list[HTLCPacket]:
 
 
 def make_mailbox(clock: Clock = SystemClock()) -> MemoryMailBox:
-    """Make a started mailbox for which nothing expires."""
+    """Make a started mailbox for which nothing expires, and that takes any message."""
     mailbox = MemoryMailBox(make_config(clock))
     mailbox.start()
     return mailbox
 
 
 def make_config(clock: Clock = SystemClock()) -> MailBoxConfig:
-    """Return the configuration of a mailbox in which nothing expires."""
+    """Return the configuration of a mailbox in which nothing expires.
+
+    It takes any object for a message, and as many as there are, as `queue.Queue` does.
+    """
     return MailBoxConfig(
         short_chan_id=CHANNEL,
         fetch_update=lambda short_chan_id: ChannelUpdate(),
         forward_packets=lambda stopping, *packets: None,
         clock=clock,
         expiry=36_000.0,
+        max_wire_messages=None,
+        max_wire_bytes=None,
     )
 
 
