@@ -59,6 +59,7 @@ async def anext_of(outbox: Outbox[Any]) -> Any:
 IN_THREADS: dict[str, Receive] = {
     "get": lambda outbox: outbox.get(),
     "get with timeout": lambda outbox: outbox.get(timeout=1e12),
+    "get by hand": LocalOutbox._get_by_hand,
     "get_batch": lambda outbox: outbox.get_batch(1)[0],
     "select": lambda outbox: select(outbox)[1],
     "selector": take_when_reported,
@@ -72,6 +73,7 @@ AT_ONCE: dict[str, Receive] = {
     "get_nowait": lambda outbox: outbox.get_nowait(),
     "get without block": lambda outbox: outbox.get(block=False),
     "get with timeout 0": lambda outbox: outbox.get(timeout=0),
+    "get by hand without block": lambda outbox: LocalOutbox._get_by_hand(outbox, block=False),
     "get_batch without block": lambda outbox: outbox.get_batch(1, block=False)[0],
     "select with timeout 0": lambda outbox: select(outbox, timeout=0)[1],
 }
