@@ -66,7 +66,7 @@ class _Opening:
             self.take_into(hand, 1)
             return hand[0] if hand else None
         except BaseException:
-            self.put_back(hand, self.round)
+            self.put_back(hand.taken(), self.round)
             raise
 
     def take_into(self, hand: Hand, size: int) -> None:

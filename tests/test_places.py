@@ -59,7 +59,7 @@ class World:
 
     def finish(self) -> None:
         """Do what whoever made the call does when it has raised."""
-        taken = [packet for packet in self.hand if packet is not None]
+        taken = self.hand.taken()
         assert {Place.LINK} >= {self.shelf.place(packet.in_key) for packet in taken}
         self.shelf.put_back(taken)
         self.hand.clear()

@@ -197,7 +197,7 @@ def test_an_interrupt_finds_each_packet_in_one_place(name):
             moment.run(lambda: getattr(store, name)(*call))  # noqa: B023
         if not moment.place:
             break
-        store.put_back([packet for packet in second if packet is not None], since)
+        store.put_back(second.taken(), since)
 
         world.check()
         if name not in ("put_back", "reset"):

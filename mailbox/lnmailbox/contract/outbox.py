@@ -36,10 +36,14 @@ class Hand(list[Any], Generic[T]):
     outbox: Outbox[T]
     since: int
 
+    def taken(self) -> list[T]:
+        """Return the items, without the room that was made for one that was not taken then."""
+        return [item for item in self if item is not None]
+
     def put_back(self) -> None:
         """Give these items back to the mailbox."""
         if self:
-            self.outbox._put_back([item for item in self if item is not None], self.since)
+            self.outbox._put_back(self.taken(), self.since)
 
 
 class Outbox(ABC, Generic[T]):
