@@ -282,10 +282,11 @@ def test_an_outbox_that_is_unregistered_takes_no_wake_up_with_it(boxes, selector
 
     assert [1] == workers.next()
 
+    boxes[1].packet_outbox.get()
     gate.open()
     boxes[2].add_packet(settle(1))
 
-    assert 2 in workers.next()
+    assert [2] == workers.next()
     workers.dismiss()
 
 
