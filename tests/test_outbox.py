@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from lnmailbox import MailBoxShuttingDown, MailSelector, Outbox, select
+from lnmailbox.bell import Bell
 from lnmailbox.contract import Hand
 from lnmailbox.receiving.outbox import LocalOutbox, _each_item
 from lnmailbox.testing import PATIENCE, Call, blocked
@@ -59,7 +60,6 @@ async def anext_of(outbox: Outbox[Any]) -> Any:
 IN_THREADS: dict[str, Receive] = {
     "get": lambda outbox: outbox.get(),
     "get with timeout": lambda outbox: outbox.get(timeout=1e12),
-    "get by hand": LocalOutbox._get_by_hand,
     "get_batch": lambda outbox: outbox.get_batch(1)[0],
     "select": lambda outbox: select(outbox)[1],
     "selector": take_when_reported,
@@ -73,7 +73,6 @@ AT_ONCE: dict[str, Receive] = {
     "get_nowait": lambda outbox: outbox.get_nowait(),
     "get without block": lambda outbox: outbox.get(block=False),
     "get with timeout 0": lambda outbox: outbox.get(timeout=0),
-    "get by hand without block": lambda outbox: LocalOutbox._get_by_hand(outbox, block=False),
     "get_batch without block": lambda outbox: outbox.get_batch(1, block=False)[0],
     "select with timeout 0": lambda outbox: select(outbox, timeout=0)[1],
 }
@@ -160,6 +159,24 @@ def test_a_receiver_whose_time_is_up_waits_no_more(outbox, timeout):
     for receive in (outbox.get, lambda timeout: outbox.get_batch(2, timeout=timeout)):
         with pytest.raises(queue.Empty):
             receive(timeout=timeout)
+
+    assert [] == outbox._bells
+
+
+@pytest.mark.parametrize("receive", [LocalOutbox.get, lambda outbox, **how: outbox.get_batch(1, **how)])
+def test_a_receiver_that_finds_an_item_when_its_time_is_up_leaves_no_bell(
+    outbox, monkeypatch, receive
+):
+    """The next item would ring it, and wake nobody."""
+
+    def wait(self, until):
+        """Let the time be up at the moment when an item comes and another receiver is told."""
+        outbox._bells.insert(0, Bell())
+        outbox._ring_locked()
+        outbox._source.add("item")
+
+    monkeypatch.setattr(Bell, "wait", wait)
+    receive(outbox, timeout=PATIENCE)
 
     assert [] == outbox._bells
 
@@ -311,17 +328,19 @@ def test_a_get_that_is_interrupted_when_it_has_released_the_lock_puts_back(box, 
     """Unless a reset came in that moment."""
 
     class Lock:
-        errors = iter([KeyboardInterrupt])
-        acquire = __enter__ = box._lock.acquire
+        acquire = box._lock.acquire
 
-        def release(self, *_):
+        def release(self):
             box._lock.release()
-            for error in self.errors:
-                if reset:
-                    Call(box.reset_messages).result()
-                raise error
+            if reset:
+                Call(box.reset_messages).result()
+            raise KeyboardInterrupt
 
-        __exit__ = release
+        def __enter__(self):
+            box._lock.acquire()
+
+        def __exit__(self, *_):
+            box._lock.release()
 
     box.add_message("hello")
     outbox._lock = Lock()

@@ -66,13 +66,15 @@ class LocalOutbox(Outbox[T]):
         try:
             while True:
                 self._lock.acquire()
+                if bell is not None:
+                    self._take_down_locked(bell)
                 if self._life.running:
                     since = self._source.round
                     item = self._take()
                 if item is not None:
                     self._lock.release()
                     return item
-                self._require_wait_locked(bell, block, until)
+                self._require_wait_locked(block, until)
                 bell = Bell()
                 self._bells.append(bell)
                 self._lock.release()
@@ -144,12 +146,14 @@ class LocalOutbox(Outbox[T]):
         try:
             while True:
                 with self._lock:
+                    if bell is not None:
+                        self._take_down_locked(bell)
                     if self._life.running:
                         hand.outbox, hand.since = self, self._source.round
                         self._source.take_into(hand, size)
                         if hand:
                             return
-                    self._require_wait_locked(bell, block, until)
+                    self._require_wait_locked(block, until)
                     bell = Bell()
                     self._bells.append(bell)
                 bell.wait(until)
@@ -157,10 +161,13 @@ class LocalOutbox(Outbox[T]):
             self._give_up(bell, error)
             raise
 
-    def _require_wait_locked(self, bell: Bell | None, block: bool, until: Timeout) -> None:
-        """Raise unless a receiver is to wait, again if it has a bell."""
-        if bell in self._bells:  # its time is up
+    def _take_down_locked(self, bell: Bell) -> None:
+        """Remove the bell of a receiver that looks again, even if its time is up."""
+        if bell in self._bells:
             self._bells.remove(bell)
+
+    def _require_wait_locked(self, block: bool, until: Timeout) -> None:
+        """Raise unless a receiver is to wait."""
         self._life.require_not_stopped()
         if not block or until.is_over():
             raise queue.Empty
