@@ -76,6 +76,12 @@ def report(numbers: Numbers) -> list[str]:
             if f"{peer.name}: ns" in of:
                 each, speed = (statistics.median(of[f"{peer.name}: {k}"]) for k in ("ns", "ratio"))
                 lines.append(f"{peer.name:50}{each:10,.0f}{speed:8.3f}")
+    on_disk = numbers.get("durable_peers", {})
+    if on_disk:
+        lines += ["", f"{'on disk, 1 thread, add, get and ack':50}{'ns each':>10}{'speed':>8}"]
+        for name in [name.removesuffix(": ns") for name in on_disk if name.endswith(": ns")]:
+            each, speed = (statistics.median(on_disk[f"{name}: {k}"]) for k in ("ns", "ratio"))
+            lines.append(f"{name:50}{each:10,.0f}{speed:8.3f}")
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import backlog, channels, costs, couriers, delivery, node
+from . import backlog, channels, costs, couriers, delivery, durable, node
 from .peers import MAILBOX
 
 __all__ = ["BENCHMARKS", "FIGURES", "Figure"]
@@ -31,6 +31,9 @@ BENCHMARKS: dict[str, Callable[[float], dict[str, float]]] = {
         node.workers,
         node.channels,
         node.storm,
+        durable.durable,
+        durable.durable_peers,
+        durable.reopening,
     )
 }
 
@@ -92,4 +95,13 @@ FIGURES = [
     Figure("import, time to import attrs", "imports", "ratio", 2),
     Figure("encode_failure, µs", "failures", "encode µs", 3),
     Figure("encrypt_first_hop, time to its ciphers", "failures", "encrypt ratio", 2),
+    Figure("durable, speed to SQLite", "durable", "full, one by one: ratio", 0.75, True),
+    Figure("durable, lazy acks", "durable", "lazy acks, one by one: ratio", 1.3, True),
+    Figure("durable, 64 threads, to one", "durable", "full, 64 threads: ratio", 5, True),
+    Figure("durable, by 64", "durable", "full, batches of 64: ratio", 0.65, True),
+    Figure("durable, normal", "durable", "normal, one by one: ratio", 0.4, True),
+    Figure("1,000,000 Adds reopened, s", "reopening", "all: s", 15),
+    Figure("1,000,000 Adds reopened, MiB", "reopening", "all: MiB", 600),
+    Figure("the same, time to 4 times a quarter", "reopening", "all: linear", 1.5),
+    Figure("10,000 empty channels reopened, s", "reopening", "empty: s", 1),
 ]

@@ -50,6 +50,8 @@ PUBLIC = {
     for module in (lnmailbox.contract, lnmailbox.testing, lnmailbox.wire, lnmailbox)
     for name, thing in ((name, getattr(module, name)) for name in module.__all__)
 }
+# The part of a journal that mailboxes know.
+PUBLIC["lnmailbox.keeping.channels.ChannelJournal"] = "lnmailbox.SQLiteJournal"
 
 
 def resolve_to_public(

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from lnmailbox import (
+    CircuitKey,
+    HTLCPacket,
     MailBoxConfig,
     MailBoxShuttingDown,
     MailOrchestrator,
@@ -49,12 +51,19 @@ class World:
             forward_packets=self.switch.forward_packets,
             clock=self.clock,
             expiry=EXPIRY,
+            **self._options(),
         )
         self.orchestrator = MailOrchestrator(self.config)
         self.selector = MailSelector()
         self.bells: dict[Any, list[Bell]] = {}  # of those who wait for an outbox or a selector
-        self.box = MemoryMailBox(MailBoxConfig.of_channel(self.config, _id(1), CHANNEL))
+        self.box = self._make_box(MailBoxConfig.of_channel(self.config, _id(1), CHANNEL))
         self.box.start()
+
+    def _options(self) -> dict[str, Any]:
+        return {}
+
+    def _make_box(self, config: MailBoxConfig) -> Any:
+        return MemoryMailBox(config)
 
     def __enter__(self) -> World:
         return self
@@ -333,6 +342,7 @@ OPERATIONS = {
     "add_message to a stopped mailbox": Row(stopped, lambda w: w.box.add_message(b"c")),
     "add_packet of a duplicate": Row(calm, lambda w: w.box.add_packet(settle(1))),
     "add_packet of nothing": Row(calm, lambda w: w.box.add_packet(None)),
+    "add_packet of no HTLC": Row(calm, lambda w: w.box.add_packet(HTLCPacket())),
     "add_packets with a duplicate": Row(calm, lambda w: w.box.add_packets([add(12), add(2)])),
     "has_packet": Row(calm, lambda w: w.box.has_packet(key(1))),
     "ack_packet of a delivered reply": Row(calm, lambda w: w.box.ack_packet(key(1))),
@@ -347,6 +357,7 @@ OPERATIONS = {
     "ack_packets of all": Row(failing, lambda w: w.box.ack_packets(keys(2, 4, 6, 8)), partly=True),
     "ack_packets of stuck": Row(stuck, lambda w: w.box.ack_packets(keys(4, 2, 6)), partly=True),
     "ack_packet of no key": Row(calm, lambda w: w.box.ack_packet([])),
+    "ack_packet of a bad key": Row(calm, lambda w: w.box.ack_packet(CircuitKey([], 0))),
     "nack_packet of a reply": Row(delivered, lambda w: w.box.nack_packet(key(1))),
     "nack_packet of an Add": Row(delivered, lambda w: w.box.nack_packet(key(2))),
     "nack_packet of a late Add": Row(failing, lambda w: w.box.nack_packet(key(6))),
@@ -432,9 +443,9 @@ EXPECTED = (
 )
 
 
-def outcome(row: Row, *, times: int, settled: bool = False):
+def outcome(row: Row, *, times: int, settled: bool = False, world_of: Any = World):
     """Return the state after so many times, and settled, as well, before the last of them."""
-    with World() as world:
+    with world_of() as world:
         row.state(world)
         for number in range(times):
             if settled and number == times - 1:

@@ -15,7 +15,7 @@ from lnmailbox.contract import Hand
 from lnmailbox.keeping.messages import MessageQueue
 from lnmailbox.keeping.store import MemoryStore
 from lnmailbox.mailboxes.base import BaseMailBox
-from lnmailbox.packet import is_add
+from lnmailbox.packet import is_add, require_packet
 
 
 class Sealed:
@@ -43,11 +43,18 @@ class SerialisingMailBox(BaseMailBox):
             config.max_wire_messages, config.max_wire_bytes, config.latch_on_overflow
         )
         super().__init__(config, _SealedPackets(config.clock.now_ns, messages))
-        super().add_packets(left)
+        self._add_sealed(list(left))
         self._store.take_into(Hand(), len(self._store))
 
     def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
-        super().add_packets([Sealed(packet) for packet in packets])
+        packets = list(packets)
+        for packet in packets:
+            require_packet(packet)
+        self._add_sealed([Sealed(packet) for packet in packets])
+
+    def _add_sealed(self, packets: list[Any]) -> None:
+        with self._lock:
+            self._publish_locked(self._admit_locked(packets))
 
     def unacked(self) -> list[HTLCPacket]:
         return [packet.open() for packet in super().unacked()]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lnmailbox import MailBoxConfig, MemoryMailBox, PacketAlreadyExists
+from lnmailbox import CircuitKey, MailBoxConfig, MemoryMailBox, PacketAlreadyExists
 from lnmailbox.keeping.shelf import Shelf
 from lnmailbox.keeping.store import MemoryStore
 from lnmailbox.mailboxes.base import BaseMailBox
@@ -124,11 +124,17 @@ class TestKeys(MemoryTests):
         text = f"keys must be several CircuitKeys, got one: ack_packet({key(1)!r})"
         assert text == str(caught.value)
 
+    def test_an_equal_tuple_is_a_key(self, box):
+        box.add_packets([add(1), add(2)])
+
+        assert 1 == box.ack_packets([tuple(key(1)), tuple(key(3))])
+        assert box.ack_packet(tuple(key(2)))
+
     def test_a_key_that_can_not_be_one_leaves_the_mailbox_usable(self, box):
         """An error releases the lock: another thread gets it."""
         for operation in (box.ack_packet, box.nack_packet, box.has_packet):
             with pytest.raises(TypeError, match="unhashable"):
-                operation([])
+                operation(CircuitKey([], 0))
 
         call = blocked(box.packet_outbox.get)
         box.add_packet(settle(1))

@@ -202,7 +202,7 @@ def test_a_packet_that_the_mailbox_refuses_is_logged_and_the_rest_delivered(node
 
     assert [2, 1, 3, 4] == received(mailbox)
     [record] = caplog.records
-    assert ("lnmailbox.routing.orchestrator", logging.ERROR) == (record.name, record.levelno)
+    assert ("lnmailbox.routing.parking", logging.ERROR) == (record.name, record.levelno)
     assert f"{mailbox!r} refused parked packet {add(2).keystone}" == record.getMessage()
     assert "PacketAlreadyExists" in caplog.text
 

@@ -264,6 +264,18 @@ class TestOverdue:
 
         assert [1] == node.fails()
 
+    def test_an_alarm_that_rings_for_what_was_acked_is_set_for_what_comes_next(self, node, box):
+        """No courier is sent who would look after it."""
+        box.add_packet(add(1))
+        node.advance(EXPIRY / 2)
+        box.add_packet(add(2))
+        box.ack_packet(key(1))
+
+        node.advance(EXPIRY / 2)
+        assert [] == node.fails()
+        node.advance(EXPIRY / 2)
+        assert [2] == node.fails()
+
     @pytest.mark.parametrize("kind, method", [(Shelf, "expire"), (Couriers, "send")])
     def test_the_alarm_rings_again_if_its_owner_fails(self, node, box, monkeypatch, kind, method):
         """A second later."""
@@ -326,6 +338,24 @@ class TestTooLate:
         assert True is box.fail_add(add(1))
         assert node.switch.quit.is_set()
         assert node.switch.quit.wait(0)
+
+    def test_a_callback_that_waits_for_quit_is_woken_by_the_stop(self, node, box):
+        """Though it waits with no time limit."""
+        gate, answers = Gate(), []
+
+        def wait_for_quit():
+            gate.pass_through()
+            answers.append(node.switch.quit.wait())
+
+        node.switch.when["forward_packets"] = wait_for_quit
+        gate.open()
+        box.add_packet(add(1))
+        node.clock.advance(EXPIRY)
+        gate.wait_until_reached()
+
+        Call(box.stop).result()
+
+        assert [True] == answers
 
     def test_a_callback_that_has_waited_for_quit_leaves_nothing(self, node, box):
         box.add_packet(add(1))

@@ -245,6 +245,7 @@ def test_the_page_on_testing_is_a_file_of_tests_that_pass(page, pytester):
 
 LEVELS = {"error": "Errors", "exception": "Errors", "report": "Errors"} | {
     "warning": "Warnings",
+    "info": "Info",
     "mention": "Debug",
 }
 

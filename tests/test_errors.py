@@ -11,6 +11,7 @@ import pytest
 
 import lnmailbox
 from lnmailbox import (
+    JournalError,
     MailBoxError,
     MailBoxShuttingDown,
     PacketAlreadyExists,
@@ -21,6 +22,7 @@ from lnmailbox import (
 )
 
 KINDS = [
+    JournalError,
     MailBoxShuttingDown,
     PacketAlreadyExists,
     ParkedFull,

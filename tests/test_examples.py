@@ -18,6 +18,16 @@ PRINTED = {
         "all is sent, and the peer is silent",
         "left unacked: 0",
     ],
+    "durable_node": [
+        "accepted 6 Adds",
+        "to the peer: Add 2",
+        "was killed",
+        "started with 3 packets that the channel state does not have",
+        "to the peer: Add 5",
+        "0 packets are left",
+        "ended with status 0",
+        "node.journal: sound",
+    ],
     "graceful_shutdown": [
         "told to end",
         "the workers are done",
@@ -32,6 +42,20 @@ PRINTED = {
         "Broken.get: done or undone, lost",
         "Fixed.put: done or undone",
         "Fixed.get: done or undone",
+    ],
+    "one_file": [
+        "was killed",
+        "signed: [0, 1]",
+        "held: [2, 3]",
+        "left: 0",
+        "ended with status 0",
+    ],
+    "processes": [
+        "the first link took 64 and is killed",
+        "1000 packets are unacked",
+        "the second link: no more mail",
+        "it committed 1000 packets, each once and in order: True",
+        "0 packets are unacked",
     ],
     "select_link": [
         "from the peer: UpdateFailHTLC 3",

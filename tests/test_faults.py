@@ -69,19 +69,20 @@ def test_an_operation_does_its_part_without_threads(monkeypatch, name, failures)
         world.finish()
 
 
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
 @pytest.mark.parametrize(
     "name",
     [name for name in OPERATIONS if name.startswith(("add_", "bind", "fail", "reset", "st"))],
 )
-def test_an_operation_without_memory_is_done_or_undone(name):
-    """As `test_an_interrupted_operation_is_done_or_undone`, with an error that is caught more."""
+def test_an_operation_without_memory_or_with_an_exit_is_done_or_undone(name, error):
+    """As `test_an_interrupted_operation_is_done_or_undone`, with errors that are caught more."""
     row = OPERATIONS[name]
     before, after = (outcome(row, times=times) for times in (0, 1))
     for number in count(1):
-        moment = Moment(number, MemoryError)
+        moment = Moment(number, error)
         with World() as world:
             row.state(world)
-            with suppress(MemoryError, *EXPECTED):
+            with suppress(error, *EXPECTED):
                 moment.run(lambda: row.operation(world))
             world.check()
             world.pass_by()

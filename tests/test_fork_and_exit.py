@@ -57,6 +57,41 @@ new.stop()
 os._exit(7)
 """
 
+IGNORED = """
+def hold(*locks):
+    for lock in locks:
+        lock.acquire()
+    held.set()
+    threading.Event().wait()
+
+held = threading.Event()
+watch = mailbox._desk.alarm._watch
+locks = courier._lock, mailbox._lock, watch._lock, type(watch)._lock_of_all
+threading.Thread(target=hold, args=locks, daemon=True).start()
+held.wait()
+warnings.simplefilter("ignore")
+child = os.fork()
+if child:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os._exit(0)
+if "dropped" in sys.argv:
+    del mailbox
+"""
+
+BLOCKED = """
+from lnmailbox import MailSelector, select
+
+outbox = mailbox.message_outbox
+selector = MailSelector()
+selector.register(outbox)
+for receive in (outbox.get, lambda: select(outbox), selector.select, lambda: list(outbox)):
+    threading.Thread(target=receive, daemon=True).start()
+while (mailbox.statistics().receivers, mailbox.statistics().listeners) != (2, 2):
+    pass
+while not selector._bells:
+    pass
+"""
+
 FINALIZER = """
 class Owner:
     def __del__(self, out=os.write):
@@ -98,3 +133,15 @@ def test_a_forked_child_can_stop_its_parents_mailbox_and_make_its_own():
 def test_a_finalizer_may_stop_a_mailbox_at_the_interpreters_end(kept):
     """Though a courier is in a callback, and is frozen there."""
     assert ("stopped", "", 0) == run(FINALIZER, kept)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("how", ["kept", "dropped"])
+def test_a_forked_child_that_ignores_its_parents_mailbox_ends_as_if_there_were_none(how):
+    """Though another thread of the parent had every lock, and a courier was in a callback."""
+    assert ("0", "", 0) == run(IGNORED, how)
+
+
+def test_a_program_ends_though_receivers_are_blocked_and_a_courier_is_busy():
+    """Nobody has stopped the mailbox. No traceback, no hang, and status 0."""
+    assert ("", "", 0) == run(BLOCKED)

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 import lnmailbox.__main__
+from durable import Boxes
 from lnmailbox.__main__ import main
 from lnmailbox.replay.simulation import simulate
+from lnmailbox.testing.conformance.base import add
 
 NOTICE = '{"event_type": "UNKNOWN", "subscribed_event": {}}\n'
 
@@ -89,6 +91,34 @@ def test_outages_and_expiry_can_be_asked_for(
     report = json.loads(capsys.readouterr().out)
     assert (1, 100) == (report["adds_expired"], report["fees_lost_msat"])
     assert 1 == report["channels"]["1x1x1"]["replies_delivered"]
+
+
+def test_a_replay_on_disk_says_the_same(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With links that are away, and Adds that expire."""
+    command = ["replay", str(project / "examples" / "htlc_events.jsonl")]
+    command += ["--down", "880000x1x1:10:300", "--down", "884096x13x2:0:1800"]
+    assert 0 == main(command)
+    expected = capsys.readouterr().out
+    journal = tmp_path / "replay.journal"
+
+    assert 0 == main([*command, "--journal", str(journal)])
+
+    assert expected == capsys.readouterr().out
+
+
+def test_a_replay_needs_a_new_journal(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One with mail in it, or none at all, is refused."""
+    node = Boxes(tmp_path / "journal")
+    node.box().add_packet(add(1))
+    node.close()
+
+    for path, reason in ((node.path, "has mail in it"), (tmp_path, "can't open the journal")):
+        assert 2 == main(["replay", str(log), "--journal", str(path)])
+        assert reason in capsys.readouterr().err
 
 
 def test_standard_input_is_a_file_too(

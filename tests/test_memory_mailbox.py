@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
 import threading
 import tracemalloc
+import weakref
 from contextlib import suppress
 
 import pytest
 
-from lnmailbox import ManualClock, MemoryMailBox, WallClock
-from lnmailbox.testing import PATIENCE, blocked
+from lnmailbox import MailSelector, ManualClock, MemoryMailBox, WallClock
+from lnmailbox.failing.alarms import Watch
+from lnmailbox.testing import PATIENCE, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import (
     CHANNEL,
     EXPIRY,
@@ -202,3 +205,32 @@ class TestMemory(MemoryTests):
         assert {} == box._adds.unacked
         assert len(box._adds._round.waiting) < 10
         box._adds._check()
+
+    def test_mailboxes_that_are_dropped_without_stop_leave_nothing(self, new_box, switch, clock):
+        """Some of them while a courier is in a callback, with listeners and with mail."""
+        before = set(threading.enumerate())
+        gate = Gate()
+        switch.when["forward_packets"] = gate.pass_through
+        gone = []
+        boxes = [new_box() for _ in range(100)]
+        for number, box in enumerate(boxes):
+            box.start()
+            box.add_message(message(number))
+            box.add_packets([settle(1), add(2)])
+            MailSelector().register(box.packet_outbox)
+            gone += [weakref.ref(box), weakref.ref(box.packet_outbox), weakref.ref(box._desk)]
+        clock.advance(EXPIRY)
+        gate.wait_until_reached()
+        for box in boxes:
+            box.add_packet(add(4))
+
+        del box, boxes
+        gate.open()
+        wait_until_quiet(clock)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(PATIENCE)
+        gc.collect()
+
+        assert [None] * 300 == [reference() for reference in gone]
+        assert before >= set(threading.enumerate())
+        assert [] == Watch.of(clock)._heap

@@ -38,6 +38,7 @@ EXPORTED = {
     "adds_overdue": 'lnmailbox_adds{kind="overdue"}',
     "adds_being_failed": 'lnmailbox_adds{kind="being_failed"}',
     "oldest_add_age": "lnmailbox_oldest_add_age_seconds",
+    "packets_held": "lnmailbox_packets_held",
     "packets_refused": "lnmailbox_packets_refused_total",
     "packets_redelivered": "lnmailbox_packets_redelivered_total",
     "packets_acked": "lnmailbox_packets_acked_total",
@@ -141,7 +142,7 @@ def test_a_scrape_shows_what_happens_in_a_node(node: Node):
 
 
 def test_there_are_as_many_time_series_for_many_channels_as_for_one(node: Node):
-    """26: 20 metrics, of which 4 have a label, `kind`, of at most 4 values."""
+    """27: 21 metrics, of which 4 have a label, `kind`, of at most 4 values."""
     collector = MailCollector(node.orchestrator)
     few = list(collector.collect())
     for number in range(50):
@@ -150,7 +151,7 @@ def test_there_are_as_many_time_series_for_many_channels_as_for_one(node: Node):
     many = list(collector.collect())
 
     assert samples(few).keys() == samples(many).keys()
-    assert (20, 26) == (len(many), len(samples(many)))
+    assert (21, 27) == (len(many), len(samples(many)))
     labels = [[tuple(sample.labels) for sample in metric.samples] for metric in many]
     assert {(), ("kind",)} == {label for metric in labels for label in metric}
     assert [4, 2, 2, 2] == sorted((len(m) for m in labels if m[0]), reverse=True)

@@ -60,6 +60,7 @@ async def anext_of(outbox: Outbox[Any]) -> Any:
 IN_THREADS: dict[str, Receive] = {
     "get": lambda outbox: outbox.get(),
     "get with timeout": lambda outbox: outbox.get(timeout=1e12),
+    "get by hand": LocalOutbox._get_by_hand,
     "get_batch": lambda outbox: outbox.get_batch(1)[0],
     "select": lambda outbox: select(outbox)[1],
     "selector": take_when_reported,
@@ -73,6 +74,7 @@ AT_ONCE: dict[str, Receive] = {
     "get_nowait": lambda outbox: outbox.get_nowait(),
     "get without block": lambda outbox: outbox.get(block=False),
     "get with timeout 0": lambda outbox: outbox.get(timeout=0),
+    "get by hand without block": lambda outbox: LocalOutbox._get_by_hand(outbox, block=False),
     "get_batch without block": lambda outbox: outbox.get_batch(1, block=False)[0],
     "select with timeout 0": lambda outbox: select(outbox, timeout=0)[1],
 }
@@ -163,7 +165,9 @@ def test_a_receiver_whose_time_is_up_waits_no_more(outbox, timeout):
     assert [] == outbox._bells
 
 
-@pytest.mark.parametrize("receive", [LocalOutbox.get, lambda outbox, **how: outbox.get_batch(1, **how)])
+@pytest.mark.parametrize(
+    "receive", [LocalOutbox.get, lambda outbox, **how: outbox.get_batch(1, **how)]
+)
 def test_a_receiver_that_finds_an_item_when_its_time_is_up_leaves_no_bell(
     outbox, monkeypatch, receive
 ):
@@ -211,6 +215,36 @@ def test_an_iteration_can_be_left_and_begun_again(box, outbox, iterate):
 
 
 # Who is told
+
+
+class Bells(list):
+    """The bells of an outbox, which change under its mailbox's lock only."""
+
+    def __init__(self, lock: Any) -> None:
+        super().__init__()
+        self.lock = lock
+        self.hung = 0
+
+    def append(self, bell: Any) -> None:
+        assert self.lock._is_owned()
+        self.hung += 1
+        super().append(bell)
+
+    def __delitem__(self, index: Any) -> None:
+        assert self.lock._is_owned()
+        super().__delitem__(index)
+
+
+@ways({name: IN_THREADS[name] for name in ("get", "get_batch")})
+def test_a_receiver_hangs_its_bell_before_it_lets_go_of_the_lock(box, outbox, receive):
+    """Otherwise an item that comes in between wakes nobody."""
+    bells = outbox._bells = Bells(box._lock)
+    call = blocked(receive, outbox)
+
+    box.add_message("a")
+
+    assert "a" == call.result()
+    assert 1 == bells.hung
 
 
 def test_each_item_wakes_the_receiver_that_has_waited_longest(box, outbox):

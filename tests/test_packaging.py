@@ -9,14 +9,17 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 import lnmailbox
 
 NAMES = """
-    AddRef ChannelParty ChannelType CircuitKey Clock ErrorEncrypter FailureDetail HTLCPacket
-    Keystone LinkError MailBox MailBoxConfig MailBoxError MailBoxShuttingDown MailBoxStatistics
-    MailOrchestrator MailOrchestratorConfig MailOrchestratorStatistics MailSelector ManualClock
-    MemoryMailBox Outbox OutboxStatistics PacketAlreadyExists ParkedFull PaymentCircuit
-    SettleFailRef SystemClock UnknownHTLCType WallClock WireQueueFull dust_closure select
+    AddRef ChannelParty ChannelType CircuitKey Clock DurableMailBox EncrypterKind ErrorEncrypter
+    FailureDetail HTLCPacket JournalCodec JournalError Keystone LinkError MailBox MailBoxConfig
+    MailBoxError MailBoxShuttingDown MailBoxStatistics MailOrchestrator MailOrchestratorConfig
+    MailOrchestratorStatistics MailSelector ManualClock MemoryMailBox Outbox OutboxStatistics
+    PacketAlreadyExists PacketCodec ParkedFull PaymentCircuit SQLiteJournal SettleFailRef
+    SystemClock UnknownHTLCType WallClock WireQueueFull dust_closure select
 """.split()
 
 
@@ -59,5 +62,16 @@ def test_importing_it_imports_attrs_and_the_standard_library_only():
 
 def test_importing_it_spares_the_slow_modules_of_the_standard_library():
     slow = {"argparse", "asyncio", "email", "importlib.metadata", "json", "selectors", "socket"}
+    slow |= {"sqlite3", "pathlib"}
 
     assert set() == slow & (modules_after("import lnmailbox") - modules_after("import attrs"))
+
+
+def test_what_needs_sqlite_is_imported_when_it_is_wanted():
+    assert "sqlite3" in modules_after("from lnmailbox import SQLiteJournal")
+    assert "sqlite3" not in modules_after("import lnmailbox.reference, lnmailbox.testing")
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'lnmailbox' has no attribute 'SQLJournal'"):
+        lnmailbox.SQLJournal  # noqa: B018

@@ -245,3 +245,16 @@ def test_packets_that_come_and_go_leave_nothing_behind(parked, drop):
 
     assert len(parked._deadlines) < 25
     assert 10 == parked.next_deadline()
+
+
+def test_the_newest_is_dropped_only_if_it_is_meant(parked):
+    """As when it could not be kept on disk."""
+    first, second = add(1), add(2)
+    parked.drop_last(ONE, first)
+    parked.add(ONE, first)
+    parked.add(ONE, second)
+    parked.drop_last(ONE, first)
+    parked.drop_last(ONE, second)
+
+    assert [1] == numbers(parked.packets(ONE))
+    assert [] == parked.packets(OTHER)

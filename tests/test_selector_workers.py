@@ -15,6 +15,7 @@ from lnmailbox.receiving.selector import _Told
 from lnmailbox.testing import Call, Gate, Switch, blocked, run_threads
 from lnmailbox.testing.conformance.base import CHANNEL, add, raises, settle
 from lnmailbox.testing.threads import PATIENCE
+from receivers import Looks
 
 SWITCH = Switch()
 
@@ -119,6 +120,20 @@ def test_news_that_a_woken_worker_will_see_wake_nobody_else(boxes, selector):
         box.add_packet(settle(1))
 
     assert bells[1:] == selector._bells
+
+
+def test_news_that_come_during_a_look_wake_another_worker(boxes, selector, monkeypatch):
+    """The one that looks may be told of other mail, and be busy with it for long."""
+    workers = Workers(selector, 2)
+    looks = Looks(monkeypatch)
+    looks.afterwards = lambda: boxes[2].add_packet(settle(2))
+
+    boxes[0].add_packet(settle(1))
+
+    first, second = workers.next(), workers.next()
+    assert [0] == first
+    assert 2 in second
+    workers.dismiss()
 
 
 def test_news_that_come_after_others_were_dropped_wake_a_worker(boxes, selector):

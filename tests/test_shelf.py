@@ -17,6 +17,7 @@ from lnmailbox.keeping.entry import NEVER, Claim
 from lnmailbox.keeping.shelf import Shelf
 from lnmailbox.testing.conformance.base import add as packet
 from lnmailbox.testing.conformance.base import key, numbers
+from long_runs import examples
 from shelf_model import CLAIMED, LINK, OVERDUE, STUCK, WAITING, Letter, Model, Row, filled
 
 EXPIRY = 60
@@ -160,6 +161,53 @@ def test_what_is_stuck_is_tried_again_together():
     assert not shelf.expire(99)
     assert shelf.expire(100)
     assert [1, 2] == overdue_ids(shelf)
+
+
+@pytest.mark.parametrize("returned", ["nack", "reset"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_packet_that_could_not_be_failed_was_delivered_all_the_same(returned: str, when: str):
+    """Its next delivery is another one, and that of a packet that was not delivered is not."""
+    shelf = filled([1, 2])
+    shelf.take(0)
+    claims = [claimed(shelf, htlc_id) for htlc_id in (1, 2)] if when == "before" else []
+    shelf.nack(key(1)) if returned == "nack" else shelf.reset()
+    claims = claims or [claimed(shelf, htlc_id) for htlc_id in (1, 2)]
+    for claim in claims:
+        shelf.give_up(claim, NEVER)
+    if returned == "nack":
+        shelf.nack(key(1))
+
+    assert [1, 2] == drained(shelf)
+    assert 1 == shelf.redelivered
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_reset_takes_in_what_has_expired(is_other: bool):
+    """Be it overdue or stuck, on the shelf itself or on the other one; but not what is claimed."""
+    shelf = filled([1, 2, 3], EXPIRY)
+    shelf.expire(EXPIRY)
+    shelf.give_up(claimed(shelf, 1), 100)
+    claimed(shelf, 3)
+
+    if is_other:
+        Shelf().reset(shelf)
+    else:
+        shelf.reset()
+
+    assert [WAITING, WAITING, CLAIMED] == list(map(shelf.place, shelf.unacked))
+    assert 2 == shelf.undelivered
+    shelf._check()
+
+
+def test_a_delivered_packet_that_could_not_be_failed_is_with_the_link_again():
+    shelf = filled([1, 2])
+    shelf.take(0)
+
+    shelf.give_up(claimed(shelf, 1), NEVER)
+
+    assert [LINK, WAITING] == list(map(shelf.place, shelf.unacked))
+    assert 0 == shelf.claimed
+    shelf._check()
 
 
 # What it costs
@@ -420,8 +468,8 @@ class AddsMachine(ShelfMachine):
         return claim, letter, letter.place is CLAIMED and letter.claim is claim
 
 
-ShelfMachine.TestCase.settings = settings(max_examples=80)
-AddsMachine.TestCase.settings = settings(max_examples=200)
+ShelfMachine.TestCase.settings = settings(max_examples=examples(80))
+AddsMachine.TestCase.settings = settings(max_examples=examples(200))
 
 TestReplies = ShelfMachine.TestCase
 TestAdds = AddsMachine.TestCase

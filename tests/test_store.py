@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from lnmailbox import HTLCPacket
 from lnmailbox.contract import Hand
 from lnmailbox.keeping import places
-from lnmailbox.keeping.entry import NEVER
+from lnmailbox.keeping.entry import NEVER, Claim
 from lnmailbox.keeping.store import MemoryStore
 from lnmailbox.packet import is_add
 from lnmailbox.testing.conformance.base import add, key, numbers, settle
+from long_runs import examples
 from moments import Interrupt, Moment
-from shelf_model import LINK, OVERDUE, WAITING, Letter, Model, Row
+from shelf_model import CLAIMED, LINK, OVERDUE, STUCK, WAITING, Letter, Model, Row
 
 EXPIRY = 60
 
@@ -147,6 +148,21 @@ def test_what_nobody_received_is_found_though_the_link_has_changed_it(world):
     assert world.store.take() is None
 
 
+def test_what_was_taken_before_a_reset_is_not_taken_from_who_has_it_now(world):
+    """An interrupted receiver gives back what another one got after the reset."""
+    reply, request = settle(1), add(2)
+    world.add(reply, request)
+    before = world.store.round
+    assert [1, 2] == world.take_into(9)
+    world.store.reset()
+    assert [1, 2] == world.take_into(9)
+
+    world.store.put_back([reply, request], before)
+
+    assert [LINK] * 2 == [place for shelf in world.places() for _, place in shelf]
+    world.check()
+
+
 def test_putting_back_looks_at_the_keys_only(world, monkeypatch):
     """Replies and Adds among many, each at its old place."""
     monkeypatch.setattr(places, "deque", Row)
@@ -228,6 +244,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = self.world.store
         self.replies, self.adds = Model(), Model()
         self.hands: list[tuple[list[HTLCPacket], int]] = []
+        self.claims: list[tuple[Claim, Letter]] = []
 
     @rule(number=some_id)
     def add_reply(self, number: int) -> None:
@@ -292,11 +309,46 @@ class StoreMachine(RuleBasedStateMachine):
         for model, shelf in ((self.replies, self.store.replies), (self.adds, self.store.adds)):
             assert model.ack(number) == shelf.ack(key(number))
 
+    @rule(number=some_id)
+    def nack(self, number: int) -> None:
+        for model, shelf in ((self.replies, self.store.replies), (self.adds, self.store.adds)):
+            assert model.nack(number) == shelf.nack(key(number))
+
     @rule()
     def reset(self) -> None:
         self.replies.reset()
         self.adds.reset()
         self.store.reset()
+
+    @rule()
+    def expire(self) -> None:
+        assert self.adds.expire(self.world.now) == self.store.adds.expire(self.world.now)
+
+    @rule(number=some_id)
+    def claim(self, number: int) -> None:
+        letter, claim = self.adds.find(number), Claim()
+        can = letter is not None and letter.place is not CLAIMED
+
+        assert can == self.store.adds.claim(claim, key(number))
+
+        if letter is not None and can:
+            self.adds.claim(letter, claim)
+            self.claims.append((claim, letter))
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), give_up=st.booleans())
+    def end_claim(self, data: st.DataObject, give_up: bool) -> None:
+        claim, letter = self.claims.pop(data.draw(st.integers(0, len(self.claims) - 1)))
+        holds = letter.place is CLAIMED
+        if give_up:
+            retry_at = self.world.now + EXPIRY
+            self.store.adds.give_up(claim, retry_at)
+            if holds:
+                self.adds.give_up(letter, retry_at)
+        else:
+            assert holds == self.store.adds.take_out(claim)
+            if holds:
+                self.adds.move(letter, None)
 
     @rule(span=st.sampled_from([-10 * EXPIRY, -EXPIRY, -5, 1, 5, EXPIRY - 1, EXPIRY]))
     def set_the_clock(self, span: int) -> None:
@@ -314,9 +366,10 @@ class StoreMachine(RuleBasedStateMachine):
     def agree(self) -> None:
         """Assert that everything is where it should be. Not all that is due must be overdue."""
         self.world.check()
-        for letter in self.adds.at(WAITING):
+        for letter in self.adds.at(WAITING) + self.adds.at(STUCK):
             if self.store.adds.place(letter.key) is OVERDUE:
-                assert letter.deadline <= self.world.now
+                due_at = letter.deadline if letter.place is WAITING else self.adds.retry_at
+                assert due_at <= self.world.now
                 self.adds.move(letter, OVERDUE)
         expected = [
             [(letter.key, letter.place) for letter in model.letters]
@@ -325,6 +378,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert expected == self.world.places()
 
 
-StoreMachine.TestCase.settings = settings(max_examples=100)
+StoreMachine.TestCase.settings = settings(max_examples=examples(100))
 
 TestStore = StoreMachine.TestCase

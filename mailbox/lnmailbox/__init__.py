@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .clock import Clock, ManualClock, SystemClock, WallClock
 from .contract import (
     MailBox,
@@ -13,6 +15,7 @@ from .contract import (
 )
 from .dust import ChannelParty, ChannelType, dust_closure
 from .errors import (
+    JournalError,
     MailBoxError,
     MailBoxShuttingDown,
     PacketAlreadyExists,
@@ -27,15 +30,25 @@ from .receiving.select import select
 from .receiving.selector import MailSelector
 from .routing.orchestrator import MailOrchestrator, MailOrchestratorConfig
 
+if TYPE_CHECKING:
+    from .keeping.codec import JournalCodec, PacketCodec
+    from .keeping.encrypters import EncrypterKind
+    from .mailboxes.durable import DurableMailBox
+    from .mailboxes.sqlite_journal import SQLiteJournal
+
 __all__ = [
     "AddRef",
     "ChannelParty",
     "ChannelType",
     "CircuitKey",
     "Clock",
+    "DurableMailBox",
+    "EncrypterKind",
     "ErrorEncrypter",
     "FailureDetail",
     "HTLCPacket",
+    "JournalCodec",
+    "JournalError",
     "Keystone",
     "LinkError",
     "MailBox",
@@ -52,8 +65,10 @@ __all__ = [
     "Outbox",
     "OutboxStatistics",
     "PacketAlreadyExists",
+    "PacketCodec",
     "ParkedFull",
     "PaymentCircuit",
+    "SQLiteJournal",
     "SettleFailRef",
     "SystemClock",
     "UnknownHTLCType",
@@ -62,3 +77,23 @@ __all__ = [
     "dust_closure",
     "select",
 ]
+
+# Imported when the first of them is wanted: what a journal needs would add a sixth to the time of
+# `import lnmailbox`.
+_WITH_A_JOURNAL = {
+    "DurableMailBox": "mailboxes.durable",
+    "EncrypterKind": "keeping.encrypters",
+    "JournalCodec": "keeping.codec",
+    "PacketCodec": "keeping.codec",
+    "SQLiteJournal": "mailboxes.sqlite_journal",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_A_JOURNAL:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_WITH_A_JOURNAL[name]}"), name)
+    globals()[name] = value
+    return value

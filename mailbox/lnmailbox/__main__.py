@@ -12,9 +12,13 @@ from typing import TypeVar
 
 import attrs
 
+from lnmailbox import JournalError, SQLiteJournal
+from lnmailbox.inspecting.command import add_journal_command, parse_codec
 from lnmailbox.replay.events import LogWarning, read_events
-from lnmailbox.replay.history import read_history
+from lnmailbox.replay.history import History, read_history
 from lnmailbox.replay.outages import parse_outage
+from lnmailbox.replay.outcome import Outcome
+from lnmailbox.replay.packets import CODEC
 from lnmailbox.replay.report import json_report, text_report
 from lnmailbox.replay.simulation import simulate
 
@@ -50,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return _replay(arguments)
+        status: int = arguments.run(arguments)
+        return status
     except BrokenPipeError:
         # Nobody reads any more, not even what is left in the buffer at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,11 +79,24 @@ def _replay(arguments: argparse.Namespace) -> int:
         _show(warnings)
         return _unusable(f"no HTLC event in {file}")
     history = read_history(events)
-    outcome = simulate(history, arguments.down, expiry=arguments.expiry)
+    try:
+        outcome = _simulate(history, arguments)
+    except JournalError as error:
+        return _unusable(str(error))
     outcome = attrs.evolve(outcome, warnings=[*warnings, *outcome.warnings])
     _show(outcome.warnings)
     print(json_report(outcome) if arguments.json else text_report(outcome), flush=True)
     return 0 if outcome.holds else 1
+
+
+def _simulate(history: History, arguments: argparse.Namespace) -> Outcome:
+    if arguments.journal is None:
+        return simulate(history, arguments.down, expiry=arguments.expiry)
+    with SQLiteJournal(arguments.journal, sync="normal", codec=CODEC) as journal:
+        if journal.channels():
+            raise JournalError(f"{arguments.journal} has mail in it: the replay needs a new file")
+        factory = journal.mailbox
+        return simulate(history, arguments.down, expiry=arguments.expiry, mailbox_factory=factory)
 
 
 def _show(warnings: Sequence[LogWarning]) -> None:
@@ -122,7 +140,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_argument(_expiry),
         help="how long an Add waits for its link before it is failed back (default: %(default)g)",
     )
+    replay.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="keep the mail in this file, a new one, as a durable mailbox does",
+    )
     replay.add_argument("--json", action="store_true", help="print one JSON object instead")
+    replay.set_defaults(run=_replay)
+    add_journal_command(commands, _argument(parse_codec))
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from .clock import SystemClock, seconds_to_ns
+from .wire.shown import shown
 
 __all__ = ["FOREVER", "Bell", "Timeout", "check_max", "ring_first"]
 
@@ -76,5 +77,5 @@ FOREVER = Timeout(None)
 
 def check_max(name: str, value: int) -> None:
     """Raise ValueError unless `value` is an integer of at least 1."""
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {shown(value)}")

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import attrs
 
+from .wire.shown import shown
+
 __all__ = ["Clock", "ManualClock", "SystemClock", "WallClock", "seconds_to_ns"]
 
 # A second instance of the module: freezegun puts its own functions into the first, and wherever
@@ -38,7 +40,7 @@ def seconds_to_ns(name: str, seconds: float) -> int:
         or not isinstance(seconds, (int, float))
         or not 0 <= seconds <= _MAX_SECONDS
     ):
-        raise ValueError(f"{name} must be a finite number of seconds >= 0, got {seconds!r}")
+        raise ValueError(f"{name} must be a finite number of seconds >= 0, got {shown(seconds)}")
     return round(seconds * 1_000_000_000)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from .packet import HTLCPacket
 from .wire import UpdateAddHTLC
+from .wire.shown import shown
 
 __all__ = ["ChannelParty", "ChannelType", "DustClosure", "dust_closure", "dust_sums"]
 
@@ -60,7 +61,7 @@ def dust_closure(
         ValueError: a limit is not an integer of at least 0.
     """
     if not isinstance(channel_type, ChannelType):
-        raise TypeError(f"channel_type must be a ChannelType, got {channel_type!r}")
+        raise TypeError(f"channel_type must be a ChannelType, got {shown(channel_type)}")
     limits = {ChannelParty.LOCAL: local_limit_sat, ChannelParty.REMOTE: remote_limit_sat}
     for party, limit in limits.items():
         require_amount(f"{party.value}_limit_sat", limit)
@@ -98,4 +99,4 @@ def dust_sums(
 def require_amount(name: str, value: object) -> None:
     """Raise ValueError unless `value` is an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} must be an integer >= 0, got {value!r}")
+        raise ValueError(f"{name} must be an integer >= 0, got {shown(value)}")

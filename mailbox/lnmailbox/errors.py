@@ -11,6 +11,7 @@ else:
     _ShutDown = Exception
 
 __all__ = [
+    "JournalError",
     "MailBoxError",
     "MailBoxShuttingDown",
     "PacketAlreadyExists",
@@ -48,3 +49,7 @@ class WireQueueFull(MailBoxError, queue.Full):
 
 class ParkedFull(MailBoxError, queue.Full):
     """As many packets are parked as may be, for one channel or for as many channels."""
+
+
+class JournalError(MailBoxError):
+    """A journal can't be opened, or what was to be kept is not on disk: with the reason."""

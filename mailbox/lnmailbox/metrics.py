@@ -11,14 +11,18 @@ channels as for one: 20 metrics, with one label, `kind`, of at most 4 values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .routing.orchestrator import MailOrchestrator
+from .wire.shown import shown
 
 __all__ = ["MailCollector"]
+
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class MailCollector(Collector):
@@ -28,9 +32,17 @@ class MailCollector(Collector):
         orchestrator: whose mailboxes are counted. Counters of a mailbox that was removed are
             kept in the sums, so that none goes back.
         namespace: what the metrics' names begin with.
+
+    Raises:
+        TypeError: `orchestrator` is no `MailOrchestrator`.
+        ValueError: no metric's name can begin with `namespace`.
     """
 
     def __init__(self, orchestrator: MailOrchestrator, namespace: str = "lnmailbox") -> None:
+        if not isinstance(orchestrator, MailOrchestrator):
+            raise TypeError(f"orchestrator must be a MailOrchestrator, got {shown(orchestrator)}")
+        if not isinstance(namespace, str) or not _NAME.fullmatch(namespace):
+            raise ValueError(f"namespace must be letters, digits and _, got {shown(namespace)}")
         self._orchestrator = orchestrator
         self._namespace = namespace
 
@@ -76,6 +88,9 @@ class MailCollector(Collector):
         )
         yield self._gauge(
             "oldest_add_age_seconds", "Age of the oldest unacked Add", total.oldest_add_age
+        )
+        yield self._gauge(
+            "packets_held", "Packets that wait for a reset after a restart", total.packets_held
         )
         yield self._counter(
             "packets_refused", "Packets refused as duplicates", total.packets_refused

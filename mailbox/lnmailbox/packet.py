@@ -20,6 +20,8 @@ __all__ = [
     "PaymentCircuit",
     "SettleFailRef",
     "is_add",
+    "require_key",
+    "require_packet",
     "require_reply",
 ]
 
@@ -200,3 +202,19 @@ def require_reply(packet: HTLCPacket) -> None:
     htlc_type = type(packet.htlc)
     if htlc_type is not UpdateFulfillHTLC and htlc_type is not UpdateFailHTLC:
         raise UnknownHTLCType(f"unknown htlc type: {htlc_type.__name__}")
+
+
+def require_packet(value: object) -> None:
+    """Raise TypeError unless `value` is an `HTLCPacket`."""
+    if not isinstance(value, HTLCPacket):
+        raise TypeError(f"packet must be an HTLCPacket, got {shown(value)}")
+
+
+def require_key(value: object) -> None:
+    """Raise TypeError if `value` can't be a packet's key: an equal tuple can."""
+    if isinstance(value, HTLCPacket):
+        raise TypeError(
+            f"key must be a CircuitKey, got a packet: use its in_key, {value.in_key!r}"
+        )
+    if not isinstance(value, tuple) or len(value) != len(CircuitKey._fields):
+        raise TypeError(f"key must be a CircuitKey, got {shown(value)}")

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from .wire import DecodeError, FailureMessage, decode_failure, encode_failure
 from .wire.checks import is_bytes
+from .wire.shown import shown
 
 try:
     from cryptography.hazmat.primitives.ciphers import Cipher
@@ -62,6 +63,23 @@ class SphinxErrorEncrypter:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"  # without the secret
 
+    def to_bytes(self) -> bytes:
+        """Return what `from_bytes` needs: the shared secret, 32 bytes, in clear.
+
+        A journal keeps encrypters so. Whoever has the secret reads the failures of this HTLC and
+        can forge them; it says nothing about other HTLCs, and moves no money.
+        """
+        return self._shared_secret
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SphinxErrorEncrypter:
+        """Return the encrypter that `to_bytes` wrote as `data`.
+
+        Raises:
+            ValueError: `data` is not 32 bytes.
+        """
+        return cls(data)
+
     def encrypt_first_hop(self, failure: FailureMessage) -> bytes:
         """Return the packet, 292 bytes, for a failure that begins at this hop.
 
@@ -78,7 +96,11 @@ class SphinxErrorEncrypter:
 
         Args:
             reason: what `encode_failure` returned.
+
+        Raises:
+            TypeError: `reason` is not bytes.
         """
+        _require_bytes(reason)
         return _xor(self._shared_secret, _mac(self._shared_secret, reason) + reason)
 
     def intermediate_encrypt(self, reason: bytes) -> bytes:
@@ -86,7 +108,11 @@ class SphinxErrorEncrypter:
 
         Args:
             reason: the `reason` of the next hop's `update_fail_htlc`, of any length.
+
+        Raises:
+            TypeError: `reason` is not bytes.
         """
+        _require_bytes(reason)
         return _xor(self._shared_secret, reason)
 
 
@@ -132,7 +158,9 @@ class SphinxErrorDecrypter:
         Raises:
             UnidentifiedFailure: no hop's MAC fits.
             DecodeError: a hop's MAC fits, but what it sent is no failure (`decode_failure`).
+            TypeError: `reason` is not bytes.
         """
+        _require_bytes(reason)
         found: tuple[int, bytes] | None = None
         hops = len(self._shared_secrets)
         packet = reason
@@ -166,6 +194,11 @@ def _key(kind: bytes, secret: bytes) -> bytes:
 
 def _mac(secret: bytes, message: bytes) -> bytes:
     return hmac.digest(_key(b"um", secret), message, "sha256")
+
+
+def _require_bytes(reason: object) -> None:
+    if not isinstance(reason, bytes):
+        raise TypeError(f"reason must be bytes, got {shown(reason)}")
 
 
 def _xor(secret: bytes, packet: bytes) -> bytes:

@@ -9,7 +9,9 @@ from typing import Any, assert_type
 from lnmailbox import (
     ChannelType,
     CircuitKey,
+    EncrypterKind,
     HTLCPacket,
+    JournalCodec,
     LinkError,
     MailBox,
     MailBoxConfig,
@@ -22,6 +24,7 @@ from lnmailbox import (
     MemoryMailBox,
     Outbox,
     OutboxStatistics,
+    PacketCodec,
     PaymentCircuit,
     SystemClock,
     WallClock,
@@ -170,3 +173,13 @@ def wire() -> None:
     assert_type(ShortChannelID.from_bytes(bytes(8)), ShortChannelID)
     assert_type(int(ShortChannelID()), int)
     assert_type(bytes(ShortChannelID()), bytes)
+
+
+def check_codec(packet: HTLCPacket) -> None:
+    sphinx = SphinxErrorEncrypter
+    kind = EncrypterKind("mine", sphinx, sphinx.to_bytes, sphinx.from_bytes)
+    codec: JournalCodec = PacketCodec([kind])
+    assert_type(codec.encode(packet), bytes)
+    assert_type(codec.decode(b""), HTLCPacket)
+    assert_type(PacketCodec().decode(b""), HTLCPacket)
+    PacketCodec(kind)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -8,6 +8,7 @@ from .config import (
     Quit,
     SwitchConfig,
     require_callable,
+    require_config,
     require_short_chan_id,
 )
 from .mailbox import MailBox
@@ -29,5 +30,6 @@ __all__ = [
     "Quit",
     "SwitchConfig",
     "require_callable",
+    "require_config",
     "require_short_chan_id",
 ]

@@ -13,6 +13,7 @@ import attrs
 from ..clock import Clock, SystemClock, seconds_to_ns
 from ..packet import HTLCPacket
 from ..wire import ChannelID, ChannelUpdate, FailureMessage, ShortChannelID
+from ..wire.shown import shown
 
 __all__ = [
     "FailUpdate",
@@ -23,6 +24,7 @@ __all__ = [
     "SwitchConfig",
     "called_with",
     "require_callable",
+    "require_config",
     "require_short_chan_id",
 ]
 
@@ -105,7 +107,7 @@ def check_expiry(instance: object, attribute: attrs.Attribute[Any], value: float
 
 def check_limit(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise ValueError(f"{attribute.name} must be an integer >= 0 or None, got {value!r}")
+        raise ValueError(f"{attribute.name} must be an integer >= 0 or None, got {shown(value)}")
 
 
 def _check_clock(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -119,7 +121,13 @@ def _check_short_chan_id(instance: object, attribute: attrs.Attribute[Any], valu
 
 def require_short_chan_id(value: object) -> None:
     if not isinstance(value, ShortChannelID):
-        raise TypeError(f"short_chan_id must be a ShortChannelID, got {value!r}")
+        raise TypeError(f"short_chan_id must be a ShortChannelID, got {shown(value)}")
+
+
+def require_config(kind: type, value: object) -> None:
+    """Raise TypeError unless `value` is a configuration of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"config must be a {kind.__name__}, got {shown(value)}")
 
 
 def _to_chan_id(value: bytes | None) -> ChannelID | None:
@@ -191,7 +199,8 @@ class MailBoxConfig(SwitchConfig):
         """Return the configuration of one channel's mailbox.
 
         Raises:
-            TypeError: `short_chan_id` is not a `ShortChannelID`.
+            TypeError: `switch` is no `SwitchConfig`, or `short_chan_id` no `ShortChannelID`.
         """
+        require_config(SwitchConfig, switch)
         common = {field.name: getattr(switch, field.name) for field in attrs.fields(SwitchConfig)}
         return cls(short_chan_id=short_chan_id, chan_id=chan_id, **common)

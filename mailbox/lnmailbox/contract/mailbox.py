@@ -31,8 +31,8 @@ class MailBox(ABC):
     the child. No method blocks, except receiving from an outbox, `stop`, and `fail_add`, which
     runs callbacks. As a context manager a mailbox is started, and stopped at the end.
 
-    Methods that take keys raise `TypeError` if there is no packet with a key, and cannot be: if
-    it is the packet itself, for example, in place of its `in_key`.
+    Methods that take packets or keys raise `TypeError`, and change nothing, for what can't be
+    one: if a key is the packet itself, for example, in place of its `in_key`.
     """
 
     _fee_rate = 0
@@ -257,6 +257,14 @@ class MailBox(ABC):
         Each in order of arrival. Answers after `stop` as well.
         """
         raise NotImplementedError
+
+    def release(self) -> list[HTLCPacket]:
+        """Return what is `unacked`, and let go of it for good: it is the caller's from now on.
+
+        `MailOrchestrator.remove_mailbox` calls it, after `stop`. A mailbox that outlives the
+        process removes its packets from the disk.
+        """
+        return self.unacked()
 
     @abstractmethod
     def statistics(self) -> MailBoxStatistics:

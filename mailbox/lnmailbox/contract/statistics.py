@@ -49,6 +49,8 @@ class MailBoxStatistics:
     """Those of them that somebody is failing at this moment."""
     oldest_add_age: float = 0.0
     """Seconds since the oldest unacked Add was added; 0 if there is none."""
+    packets_held: int = 0
+    """Packets that an earlier process left, and that count as delivered until `reset_packets`."""
     packets_refused: int = 0
     """How often `PacketAlreadyExists` was raised so far: once for a batch."""
     packets_redelivered: int = 0

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 
-__all__ = ["Complaints"]
+__all__ = ["MAX_KINDS", "Complaints"]
+
+MAX_KINDS = 100
+"""How many texts and classes of errors are told apart; all others count as one."""
 
 
 class Complaints:
@@ -27,10 +30,12 @@ class Complaints:
         """Log the error that is being handled.
 
         The first with this text and of this class has its traceback; the 10th, the 100th, and so
-        on get a line.
+        on get a line. `MAX_KINDS` are told apart, for programs that make classes as they go.
         """
         with suppress(Exception):
             kind = message, sys.exc_info()[0]
+            if kind not in self._counts and len(self._counts) >= MAX_KINDS:
+                kind = "", None
             number = next(self._counts.setdefault(kind, count(1)))
             if number == 1:
                 self._logger.log(level, message, *args, exc_info=True)

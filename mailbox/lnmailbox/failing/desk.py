@@ -74,7 +74,7 @@ class ReturnsDesk:
         self._outbox = outbox
         self._now_ns = config.clock.now_ns
         self._couriers = watch.couriers
-        self.alarm = Alarm(watch, ReturnsDesk._on_deadline, self)
+        self.alarm = Alarm(watch, type(self)._on_deadline, self)
         self.alarm_at = NEVER
         # Those that are not settled. One may be over and here because settling it raised.
         self._attempts: dict[_Attempt, None] = {}
@@ -160,6 +160,8 @@ class ReturnsDesk:
 
     def open_locked(self) -> None:
         """Watch what is there already. The mailbox is about to run."""
+        if self._adds.overdue:  # found so by a look, before there was anybody to fail them
+            self.alarm.ring_soon()
         deadline = self._adds.next_deadline()
         if deadline < NEVER and self.alarm.set(deadline):
             self.alarm_at = deadline
@@ -186,7 +188,7 @@ class ReturnsDesk:
         self._settle()
 
     def _fail(self, attempt: _Attempt, *, expired: bool) -> bool:
-        """Make the fail packet, take the Add out, hand over. Runs the callbacks, without lock."""
+        """Make the fail packet, and hand it over. Runs the callbacks, without lock."""
         claim = attempt.claim
         entry = claim.entry
         assert entry is not None
@@ -203,18 +205,29 @@ class ReturnsDesk:
                 self._config,
                 self._complaints,
             )
-            forward, quit_signal = self._config.forward_packets, self._quit
         except BaseException as error:
-            attempt.is_over = True
-            self._settle()
-            text = shown(error)
-            with self._life.lock:
-                self.encrypt_errors += 1
-                self._last_error = text
-            self._complaints.report("Add %s can't be failed and stays in the mailbox", entry.key)
-            if isinstance(error, Exception):
-                return False
-            raise
+            return self._stays(attempt, error)
+        return self._hand_over(attempt, fail_packet, expired=expired)
+
+    def _stays(self, attempt: _Attempt, error: BaseException) -> bool:
+        """Give up the claim because of an error. Raises it if it is no `Exception`."""
+        entry = attempt.claim.entry
+        assert entry is not None
+        attempt.is_over = True
+        self._settle()
+        text = shown(error)
+        with self._life.lock:
+            self.encrypt_errors += 1
+            self._last_error = text
+        self._complaints.report("Add %s can't be failed and stays in the mailbox", entry.key)
+        if isinstance(error, Exception):
+            return False
+        raise error
+
+    def _hand_over(self, attempt: _Attempt, fail_packet: HTLCPacket, *, expired: bool) -> bool:
+        """Take the Add out, and call `forward_packets`; return whether it was there."""
+        claim = attempt.claim
+        forward, quit_signal = self._config.forward_packets, self._quit
         try:
             with self._life.lock:
                 try:

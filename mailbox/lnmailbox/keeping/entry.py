@@ -68,12 +68,14 @@ class Claim(Spot):
         entry: the Add; None until it is claimed.
         home: where the Add was before.
         out: whether the Add has been taken out in order to be failed.
+        final: whether the Add is as good as failed, and can't be acked any more.
     """
 
-    __slots__ = ("entry", "home", "out")
+    __slots__ = ("entry", "final", "home", "out")
 
     def __init__(self) -> None:
         super().__init__(Place.CLAIMED)
         self.entry: Entry | None = None
         self.home = NOWHERE
         self.out = False
+        self.final = False

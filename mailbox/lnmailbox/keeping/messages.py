@@ -18,11 +18,17 @@ def wire_size(message: Message | bytes) -> int:
     """Return how many bytes a message takes on the wire.
 
     Raises:
-        TypeError: it has no `serialized_size()`, and is not bytes.
+        TypeError: it has no `serialized_size()`, and is not bytes, or says that it has a size
+            that is none.
     """
     measure: Callable[[], int] | None = getattr(message, "serialized_size", None)
     if measure is not None:
-        return measure()
+        size: object = measure()
+        if isinstance(size, int) and size >= 0:
+            return size
+        raise TypeError(
+            f"the size of a message must be an integer >= 0, got {size!r} of {message!r}"
+        )
     if isinstance(message, (bytes, bytearray, memoryview)):
         return len(message)
     raise TypeError(

@@ -322,7 +322,7 @@ class Shelf(Places):
         if entry is None or entry.at is not claim:
             return
         if not home.away:  # it was WAITING, or there was a reset
-            self._back(entry)
+            self._back(entry, WAITING if home is WAITING else AGAIN)
         elif home is here:
             entry.at = here
             self.claimed -= 1

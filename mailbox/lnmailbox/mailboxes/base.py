@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ..clock import seconds_to_ns
 from ..contract import (
@@ -12,6 +12,7 @@ from ..contract import (
     MailBoxConfig,
     MailBoxStatistics,
     Outbox,
+    require_config,
     require_short_chan_id,
 )
 from ..errors import MailBoxShuttingDown
@@ -20,14 +21,17 @@ from ..keeping.entry import NEVER, Entry, Place
 from ..keeping.messages import wire_size
 from ..keeping.store import Store
 from ..life import Life
-from ..packet import CircuitKey, HTLCPacket, is_add
+from ..packet import CircuitKey, HTLCPacket, is_add, require_key, require_packet
 from ..receiving.outbox import LocalOutbox
 from ..wire import Message, ShortChannelID, UpdateAddHTLC
+from ..wire.shown import shown
 from .describing import describe_mailbox
 
-__all__ = ["BaseMailBox"]
+__all__ = ["BaseMailBox", "checked"]
 
 _SECOND_NS = 1_000_000_000
+
+_T = TypeVar("_T")
 
 
 class Admitted(NamedTuple):
@@ -52,6 +56,7 @@ class BaseMailBox(MailBox):
     _is_finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(self, config: MailBoxConfig, store: Store) -> None:
+        require_config(MailBoxConfig, config)
         self._config = config
         self._now_ns = config.clock.now_ns
         self._expiry_ns = seconds_to_ns("expiry", config.expiry)
@@ -65,8 +70,11 @@ class BaseMailBox(MailBox):
         self._adds = store.adds
         self._message_outbox: LocalOutbox[Message] = LocalOutbox("messages", life, store.messages)
         self._packet_outbox: LocalOutbox[HTLCPacket] = LocalOutbox("packets", life, store)
-        self._desk = ReturnsDesk(config, life, store.adds, self._packet_outbox)
+        self._desk = self._make_desk(config, life, store)
         store.look_again = self._desk.alarm.ring_soon
+
+    def _make_desk(self, config: MailBoxConfig, life: Life, store: Store) -> ReturnsDesk:
+        return ReturnsDesk(config, life, store.adds, self._packet_outbox)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._life}>"
@@ -78,6 +86,9 @@ class BaseMailBox(MailBox):
     @short_chan_id.setter
     def short_chan_id(self, short_chan_id: ShortChannelID) -> None:
         require_short_chan_id(short_chan_id)
+        self._rename(short_chan_id)
+
+    def _rename(self, short_chan_id: ShortChannelID) -> None:
         self._life.short_chan_id = short_chan_id
 
     @property
@@ -112,7 +123,7 @@ class BaseMailBox(MailBox):
         self.add_packets((packet,))
 
     def add_packets(self, packets: Iterable[HTLCPacket]) -> None:
-        packets = list(packets)
+        packets = checked(packets, "packets", HTLCPacket, require_packet)
         with self._lock:
             self._publish_locked(self._admit_locked(packets))
 
@@ -150,11 +161,13 @@ class BaseMailBox(MailBox):
             raise
 
     def has_packet(self, key: CircuitKey) -> bool:
+        require_key(key)
         with self._lock:
-            found = key in self._replies.unacked
-        return found or _not_found(key)
+            return key in self._replies.unacked
 
     def ack_packet(self, key: CircuitKey) -> bool:
+        if type(key) is not CircuitKey:
+            require_key(key)
         try:
             self._lock.acquire()
             shelf = self._replies if key in self._replies.unacked else self._adds
@@ -166,23 +179,19 @@ class BaseMailBox(MailBox):
             except RuntimeError:  # it is not held
                 pass
             raise
-        return acked or _not_found(key)
+        return acked
 
     def ack_packets(self, keys: Iterable[CircuitKey]) -> int:
         if isinstance(keys, CircuitKey):
             raise TypeError(f"keys must be several CircuitKeys, got one: ack_packet({keys!r})")
-        keys = list(keys)
+        keys = checked(keys, "keys", CircuitKey, require_key)
         with self._lock:
             if self._replies.unacked:
-                count = sum(self._replies.ack(key) or self._adds.ack(key) for key in keys)
-            else:
-                count = self._adds.ack_all(keys)
-        if count < len(keys):
-            for key in keys:
-                _not_found(key)
-        return count
+                return sum(self._replies.ack(key) or self._adds.ack(key) for key in keys)
+            return self._adds.ack_all(keys)
 
     def nack_packet(self, key: CircuitKey) -> bool:
+        require_key(key)
         with self._lock:
             self._life.require_not_stopped()
             shelf = self._replies if self._replies.place(key) is Place.LINK else self._adds
@@ -190,9 +199,10 @@ class BaseMailBox(MailBox):
                 self._packet_outbox._ring_locked()
                 self._desk.watch_locked(shelf.unacked[key].deadline)
                 return shelf.nack(key)
-        return _not_found(key)
+        return False
 
     def fail_add(self, packet: HTLCPacket) -> bool:
+        require_packet(packet)
         return self._desk.fail(packet.in_key)
 
     def reset_messages(self) -> None:
@@ -234,6 +244,11 @@ class BaseMailBox(MailBox):
         with self._lock:
             return self._replies.packets() + self._adds.packets()
 
+    def has_mail(self) -> bool:
+        """Whether there are unacked packets, or a Fail that the switch may not have had."""
+        with self._lock:
+            return bool(self._replies.unacked or self._adds.unacked)
+
     def statistics(self) -> MailBoxStatistics:
         messages, replies, adds, desk = self._messages, self._replies, self._adds, self._desk
         outboxes = self._message_outbox, self._packet_outbox
@@ -274,10 +289,16 @@ def _unsized(message: object) -> int:
     return 0
 
 
-def _not_found(key: object) -> bool:
-    """Return False, unless no packet can have such a key."""
-    if isinstance(key, HTLCPacket):
-        raise TypeError(f"key must be a CircuitKey, got a packet: use its in_key, {key.in_key!r}")
-    if not isinstance(key, tuple):
-        raise TypeError(f"key must be a CircuitKey, got {key!r}")
-    return False
+def checked(
+    values: Iterable[_T], name: str, kind: type[_T], require: Callable[[object], None]
+) -> list[_T]:
+    """Return the values as a list. Raise TypeError if one is not as required."""
+    try:
+        iterator = iter(values)
+    except TypeError:
+        raise TypeError(f"{name} must be iterable, got {shown(values)}") from None
+    listed = list(iterator)
+    if set(map(type, listed)) - {kind}:  # of these, nothing is required
+        for value in listed:
+            require(value)
+    return listed

@@ -37,6 +37,10 @@ def describe_mailbox(
         f"  so far: {now.packets_acked} acked, {now.adds_failed} failed back, of which "
         f"{now.adds_expired} after {config.expiry:g} s"
     )
+    if now.packets_held:
+        lines.append(
+            f"  waits for reset_packets: {now.packets_held} packets of an earlier process"
+        )
     if now.forward_errors:
         lines.append(f"  the switch raised on {now.forward_errors} fail packets")
     if trouble:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..contract import MailBoxConfig
+from ..contract import MailBoxConfig, require_config
 from ..errors import MailBoxShuttingDown
 from ..keeping.entry import NEVER
 from ..keeping.messages import MessageQueue
 from ..keeping.store import MemoryStore
-from ..packet import HTLCPacket, require_reply
+from ..packet import HTLCPacket, require_packet, require_reply
 from ..wire import UpdateAddHTLC
 from .base import BaseMailBox
 
@@ -23,6 +23,7 @@ class MemoryMailBox(BaseMailBox):
     """
 
     def __init__(self, config: MailBoxConfig) -> None:
+        require_config(MailBoxConfig, config)
         messages = MessageQueue(
             config.max_wire_messages, config.max_wire_bytes, config.latch_on_overflow
         )
@@ -30,6 +31,8 @@ class MemoryMailBox(BaseMailBox):
 
     def add_packet(self, packet: HTLCPacket) -> None:
         # Both steps of `add_packets` at once, in a third of its time.
+        if type(packet) is not HTLCPacket:
+            require_packet(packet)
         outbox = self._packet_outbox
         try:
             self._lock.acquire()

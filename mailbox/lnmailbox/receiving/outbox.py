@@ -21,6 +21,8 @@ __all__ = ["LocalOutbox"]
 
 T = TypeVar("T")
 
+_FEW = 8  # listeners that are over and not worth the work
+
 
 # Python 3.10 looks for signals also when a function has returned. If an interrupt comes then, and
 # the caller is written in Python, the caller has no item to put back. So `get` takes each item
@@ -43,7 +45,7 @@ class LocalOutbox(Outbox[T]):
     Mailboxes call `_ring_locked`, with the lock held.
     """
 
-    __slots__ = ("_bells", "_life", "_listeners", "_lock", "_source", "_take", "_what")
+    __slots__ = ("_bells", "_life", "_listeners", "_lock", "_many", "_source", "_take", "_what")
 
     def __init__(self, what: str, life: Life, source: Source[T]) -> None:
         self._what = what
@@ -54,6 +56,7 @@ class LocalOutbox(Outbox[T]):
         self._last_turn = 0
         self._bells: list[Bell] = []  # of the threads that wait, in the order of their coming
         self._listeners: dict[Listener, None] = {}  # changed without the lock, in single steps
+        self._many = _FEW  # listeners; before there are more, those that are over are removed
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of the {self._what} of {self._life}>"
@@ -218,6 +221,11 @@ class LocalOutbox(Outbox[T]):
                 self._source.put_back(items, since)
 
     def _add_listener(self, listener: Listener) -> None:
+        if len(self._listeners) >= self._many:
+            # Selectors that were dropped without `close` are gone, but not what is here of them.
+            with self._lock:
+                self._ring_locked(0)
+            self._many = 2 * len(self._listeners) + _FEW
         self._listeners[listener] = None
 
     def _remove_listener(self, listener: Listener) -> None:

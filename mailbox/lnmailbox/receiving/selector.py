@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..bell import FOREVER, Bell, Timeout, check_max, ring_first
 from ..contract import Outbox
 from ..errors import MailBoxShuttingDown
+from ..wire.shown import shown
 
 __all__ = ["MailSelector", "SelectorKey", "require_outbox"]
 
@@ -101,7 +102,9 @@ class MailSelector:
 
         Raises:
             KeyError: it is not registered.
+            TypeError: `outbox` is no outbox.
         """
+        require_outbox(outbox)
         with self._lock:
             if outbox not in self._registered:
                 raise KeyError(f"{outbox!r} is not registered")
@@ -365,5 +368,5 @@ def require_outbox(value: object) -> None:
     if not isinstance(value, Outbox):
         raise TypeError(
             f"expected an outbox, such as mailbox.packet_outbox or mailbox.message_outbox, "
-            f"got {value!r}"
+            f"got {shown(value)}"
         )

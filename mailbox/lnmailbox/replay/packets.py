@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Collection
 
 from lnmailbox import CircuitKey, ErrorEncrypter, HTLCPacket
+from lnmailbox.keeping.codec import PacketCodec
+from lnmailbox.keeping.encrypters import EncrypterKind
 from lnmailbox.wire import (
     ChannelID,
     FailureMessage,
@@ -18,7 +20,15 @@ from lnmailbox.wire import (
 
 from .history import Htlc, Result
 
-__all__ = ["AddKey", "add_packet", "channel_id", "circuit_key", "failed_key", "reply_packet"]
+__all__ = [
+    "CODEC",
+    "AddKey",
+    "add_packet",
+    "channel_id",
+    "circuit_key",
+    "failed_key",
+    "reply_packet",
+]
 
 AddKey = tuple[ShortChannelID, CircuitKey]
 """By which an Add is known: the outgoing channel, and the incoming key."""
@@ -80,3 +90,7 @@ class _Tagger:
 
     def encrypt_first_hop(self, failure: FailureMessage) -> bytes:
         return b"to be encrypted: " + encode_failure(failure)
+
+
+CODEC = PacketCodec([EncrypterKind("replay", _Tagger, lambda _: b"", lambda _: _Tagger())])
+"""Makes the packets of a replay into bytes, and back."""

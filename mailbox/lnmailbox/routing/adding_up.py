@@ -60,8 +60,14 @@ def describe_orchestrator(
         f"  Adds: {adds}, {total.adds_overdue} overdue",
         f"  so far: {total.packets_acked} acked, {total.adds_failed} failed back, {errors} errors",
     ]
+    if total.packets_held:
+        lines.append(f"  wait for reset_packets: {total.packets_held} packets, since the start")
     seen = [(mailbox, mailbox.statistics()) for mailbox in mailboxes]
-    stuck = [mailbox for mailbox, one in seen if one.adds_overdue or one.messages_refused]
+    stuck = [
+        mailbox
+        for mailbox, one in seen
+        if one.adds_overdue or one.messages_refused or one.packets_held
+    ]
     for mailbox in stuck[:_SHOWN]:
         lines += [f"  {line}" for line in mailbox.describe().splitlines()]
     if len(stuck) > _SHOWN:

@@ -3,98 +3,51 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 
-import attrs
-
-from ..clock import seconds_to_ns
 from ..contract import (
     MailBox,
     MailBoxConfig,
     MailOrchestratorStatistics,
-    SwitchConfig,
+    require_callable,
+    require_config,
     require_short_chan_id,
 )
-from ..contract.config import called_with, check_expiry, check_limit
-from ..errors import MailBoxShuttingDown, PacketAlreadyExists, UnknownHTLCType
-from ..failing.alarms import RETRY_NS, Alarm, Watch
-from ..keeping.entry import NEVER
+from ..errors import MailBoxShuttingDown
 from ..mailboxes.memory import MemoryMailBox
-from ..packet import HTLCPacket
+from ..packet import CircuitKey, HTLCPacket, require_packet
 from ..wire import ChannelID, ShortChannelID
-from .adding_up import NOTHING, add_up, counts_of, describe_orchestrator
-from .parked import ParkedPackets
+from .adding_up import add_up, counts_of, describe_orchestrator
+from .config import MailOrchestratorConfig
+from .parking import Parking
 
 __all__ = ["MailOrchestrator", "MailOrchestratorConfig"]
 
 _logger = logging.getLogger(__name__)
 
-_REFUSALS = (PacketAlreadyExists, UnknownHTLCType)
 
-
-@attrs.frozen(kw_only=True)
-class MailOrchestratorConfig(SwitchConfig):
-    """The configuration of an orchestrator and its mailboxes (lnd: `mailOrchConfig`).
-
-    Attributes:
-        fetch_update, forward_packets, clock, expiry, fail_update, max_wire_messages,
-            max_wire_bytes, latch_on_overflow: as in `MailBoxConfig`.
-        mailbox_factory: called as `mailbox_factory(config)` once for each channel, one call at a
-            time; returns a mailbox that is not started. `config.chan_id` names the channel. The
-            factory may use the orchestrator, but must not ask it for the channel that it is
-            making the mailbox of.
-        max_parked: how many packets `deliver` parks for one short channel id; by default 483, as
-            many HTLCs as a commitment can have (BOLT 2). None is unlimited.
-        max_parked_channels: for how many ids it parks packets; by default 512. With Adds, which
-            take 3 KB each, the defaults bound what is parked to some 0.7 GB.
-        parked_expiry: seconds after which a parked Add is failed back as in a mailbox. None, the
-            default, is never. Replies do not expire.
-
-    Raises:
-        TypeError: a callback or `mailbox_factory` is a coroutine function or can't be called as
-            described, or `clock` is no clock.
-        ValueError: `expiry` or `parked_expiry` is not a finite number of at least 0, or a limit is
-            neither None nor an integer of at least 0.
-    """
-
-    mailbox_factory: Callable[[MailBoxConfig], MailBox] = attrs.field(
-        default=MemoryMailBox, validator=called_with("config")
-    )
-    max_parked: int | None = attrs.field(default=483, validator=check_limit)
-    max_parked_channels: int | None = attrs.field(default=512, validator=check_limit)
-    parked_expiry: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(check_expiry)
-    )
-
-
-class MailOrchestrator:
+class MailOrchestrator(Parking):
     """Makes and finds mailboxes, and parks packets for channels that are not live yet.
 
     Every method may be called from any thread, callbacks included. As a context manager it stops
     at the end.
+
+    With a `journal`, what parks, makes, binds or removes waits for the disk, and raises
+    `JournalError` if it can't be kept, or inside a `transaction` of the journal. The journal is
+    not closed at the end.
     """
 
     def __init__(self, config: MailOrchestratorConfig) -> None:
-        self._config = config
-        # Held while a mailbox is made or bound, one at a time. Taken before `_lock`.
-        self._setup_lock = threading.RLock()
-        # Guards everything below.
-        self._lock = threading.Lock()
-        self._stopped = False
+        require_config(MailOrchestratorConfig, config)
+        super().__init__(config)
         self._mailboxes: dict[ChannelID, MailBox] = {}
-        self._live_index: dict[ShortChannelID, MailBox] = {}
         self._removed: weakref.WeakSet[MailBox] = weakref.WeakSet()  # or about to be
-        self._unclaimed_packets = ParkedPackets(config.max_parked, config.max_parked_channels)
-        # Where parked Adds go when they expire: mailboxes in which nothing may wait.
-        self._expired: dict[ShortChannelID, MemoryMailBox] = {}
-        self._alarm = Alarm(Watch.of(config.clock), MailOrchestrator._on_parked_deadline, self)
-        self._parked_expired = 0
-        self._past = NOTHING  # the counts of mailboxes that were removed
+        self._make_mailbox = config.mailbox_factory
+        if self._kept is not None and config.mailbox_factory is MemoryMailBox:
+            self._make_mailbox = self._kept.journal.mailbox
 
     def __repr__(self) -> str:
         with self._lock:
@@ -121,10 +74,11 @@ class MailOrchestrator:
         if mailbox is not None:
             return mailbox
         config = MailBoxConfig.of_channel(self._config, chan_id, short_chan_id)
+        self._require_no_transaction("what makes a mailbox")
         with self._setup_lock:
             mailbox = self._find(chan_id)
             if mailbox is None:
-                mailbox = self._config.mailbox_factory(config)
+                mailbox = self._make_mailbox(config)
                 try:
                     mailbox.start()
                     self._register(chan_id, mailbox)
@@ -158,6 +112,7 @@ class MailOrchestrator:
             raise TypeError(f"mailbox must be a MailBox, got {mailbox!r}")
         chan_id = ChannelID(chan_id)
         require_short_chan_id(short_chan_id)
+        self._require_no_transaction("bind_live_short_chan_id")
         with self._setup_lock:
             known = self._find(chan_id)
             if known is not None and known is not mailbox:
@@ -181,18 +136,23 @@ class MailOrchestrator:
             PacketAlreadyExists: the mailbox has, or there is parked for the same id, a packet
                 of the same class with the same key.
             UnknownHTLCType: the packet carries neither an Add nor a reply.
-            TypeError: `short_chan_id` is not a `ShortChannelID`.
+            TypeError: `short_chan_id` is not a `ShortChannelID`, or `packet` no `HTLCPacket`.
         """
+        require_short_chan_id(short_chan_id)
+        require_packet(packet)
         while True:
             with self._lock:
                 if self._stopped:
                     raise MailBoxShuttingDown
                 mailbox = self._live_index.get(short_chan_id)
-                if mailbox is None:
-                    require_short_chan_id(short_chan_id)
+                if mailbox is None and self._kept is None:
                     self._park_locked(short_chan_id, packet)
                     return
             try:
+                if mailbox is None:
+                    if self._park(short_chan_id, packet):
+                        return
+                    continue  # it was bound meanwhile
                 mailbox.add_packet(packet)
                 return
             except MailBoxShuttingDown:
@@ -216,6 +176,7 @@ class MailOrchestrator:
             ValueError: `chan_id` is not 32 bytes.
         """
         chan_id = ChannelID(chan_id)
+        self._require_no_transaction("remove_mailbox")
         with self._setup_lock, self._lock:
             mailbox = self._mailboxes.get(chan_id)
             if mailbox is None:
@@ -223,7 +184,7 @@ class MailOrchestrator:
             self._removed.add(mailbox)
             self._unbind_locked(mailbox)
         mailbox.stop()
-        unacked, counts = mailbox.unacked(), counts_of(mailbox.statistics())
+        counts, unacked = counts_of(mailbox.statistics()), mailbox.release()
         with self._lock:
             # Not before: if `stop` is interrupted, the call can be repeated.
             if self._mailboxes.get(chan_id) is not mailbox:
@@ -247,8 +208,49 @@ class MailOrchestrator:
             TypeError: `short_chan_id` is not a `ShortChannelID`.
         """
         require_short_chan_id(short_chan_id)
-        with self._setup_lock, self._lock:
-            return self._unclaimed_packets.drop_channel(short_chan_id)
+        self._require_no_transaction("drop_parked")
+        with self._setup_lock:
+            if self._kept is None:
+                return self._drop_channel(short_chan_id)
+            with self._lock:
+                parked = self._unclaimed_packets.packets(short_chan_id)
+            self._kept.remove(parked, lambda: self._drop_channel(short_chan_id))
+            return parked
+
+    def recover(
+        self,
+        committed: Callable[[ChannelID, CircuitKey], bool] | None = None,
+        adds: str = "replay",
+    ) -> list[ChannelID]:
+        """Take up the mail that an earlier process left in the journal. Once, at the start.
+
+        Makes the mailboxes of all channels with mail, acks what their channel states contain
+        already, in one commit for all, and calls `reset_packets` on each. The rest is then
+        delivered again, in order; Adds past their deadline are failed back. Call it before a peer
+        is connected, and before anything is received. If it raises, nothing was acked or reset.
+
+        Args:
+            committed: called as `committed(chan_id, key)` for each packet that was left; returns
+                whether the channel's state, on this node's disk, has it. Without it, none is.
+            adds: "replay" delivers Adds again. "fail" fails those that are not committed, as lnd,
+                Eclair and Core Lightning do after a restart; couriers carry the Fails.
+
+        Returns:
+            The channels.
+
+        Raises:
+            ValueError: there is no journal, or `adds` is something else.
+            TypeError: `committed` can't be called so.
+            JournalError: something can't be read, or the acks can't be written.
+            MailBoxShuttingDown: the orchestrator was stopped.
+        """
+        if self._kept is None:
+            raise ValueError("recover needs MailOrchestratorConfig.journal, got None")
+        if adds not in ("replay", "fail"):
+            raise ValueError(f"adds must be 'replay' or 'fail', got {adds!r}")
+        if committed is not None:
+            require_callable("committed", ("chan_id", "key"), committed)
+        return self._kept.recover(self.get_or_create_mailbox, committed, adds)
 
     def statistics(self) -> MailOrchestratorStatistics:
         """Return counts that may be out of date when they are returned.
@@ -278,14 +280,15 @@ class MailOrchestrator:
     def stop(self) -> None:
         """Signal every mailbox to stop, then wait for each as `MailBox.stop` does (lnd: `Stop`).
 
-        Idempotent; may be called from a callback. Parked packets are dropped.
+        Idempotent; may be called from a callback. Parked packets are dropped, from memory: a
+        journal keeps them for the next process.
         """
         with self._lock:
             self._stopped = True
             mailboxes = [*self._mailboxes.values(), *self._expired.values()]
             dropped = len(self._unclaimed_packets)
             self._unclaimed_packets.clear()
-        if dropped:
+        if dropped and self._kept is None:
             with suppress(Exception):  # what a log's filter may raise
                 _logger.warning(
                     "stopped with %d packets for channels that never went live", dropped
@@ -319,92 +322,6 @@ class MailOrchestrator:
                 raise MailBoxShuttingDown
             self._mailboxes[chan_id] = mailbox
 
-    def _move_parked(self, short_chan_id: ShortChannelID, mailbox: MailBox) -> None:
-        """Give the mailbox what is parked, then make it live."""
-        while (packet := self._first_parked_or_make_live(short_chan_id, mailbox)) is not None:
-            try:
-                self._add_or_log(mailbox, packet)
-                self._drop_first(short_chan_id, packet)
-            except BaseException:
-                # Finish the step: the packet must not be in two places. If the mailbox has it
-                # already, it refuses it.
-                with suppress(Exception):
-                    with suppress(*_REFUSALS):
-                        mailbox.add_packet(packet)
-                    self._drop_first(short_chan_id, packet)
-                raise
-
     def _unbind_locked(self, mailbox: MailBox) -> None:
         live = {id_: box for id_, box in self._live_index.items() if box is not mailbox}
         self._live_index = live
-
-    def _first_parked_or_make_live(
-        self, short_chan_id: ShortChannelID, mailbox: MailBox
-    ) -> HTLCPacket | None:
-        with self._lock:
-            if self._stopped:
-                raise MailBoxShuttingDown
-            packet = self._unclaimed_packets.first(short_chan_id)
-            if packet is None:
-                self._live_index[short_chan_id] = mailbox
-            return packet
-
-    def _add_or_log(self, mailbox: MailBox, packet: HTLCPacket) -> None:
-        try:
-            mailbox.add_packet(packet)
-        except _REFUSALS:
-            with suppress(Exception):  # what a log's filter may raise
-                _logger.exception("%r refused parked packet %s", mailbox, packet.keystone)
-
-    def _drop_first(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
-        with self._lock:
-            self._unclaimed_packets.drop_first(short_chan_id, packet)
-
-    def _park_locked(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
-        deadline = NEVER
-        if self._config.parked_expiry is not None:
-            expiry_ns = seconds_to_ns("parked_expiry", self._config.parked_expiry)
-            deadline = self._config.clock.now_ns() + expiry_ns
-            self._alarm.set(deadline)
-        self._unclaimed_packets.add(short_chan_id, packet, deadline)
-
-    def _on_parked_deadline(self) -> None:
-        """Move parked Adds that are due to a mailbox that fails them. Called by the alarm."""
-        now = self._config.clock.now_ns()
-        if not self._setup_lock.acquire(blocking=False):
-            # A parked packet may be on its way to a mailbox that is being bound. Don't wait: other
-            # alarms share this thread.
-            self._alarm.set(now + RETRY_NS)
-            return
-        try:
-            with self._lock:
-                if not self._stopped:
-                    self._expire_locked(now)
-        finally:
-            self._setup_lock.release()
-
-    def _expire_locked(self, now: int) -> None:
-        parked = self._unclaimed_packets
-        for id_, box in list(self._expired.items()):
-            if not box.unacked():
-                self._past = add_up([self._past, counts_of(box.statistics())])
-                del self._expired[id_]
-        while (due := parked.first_due(now)) is not None:
-            short_chan_id, packet = due
-            with suppress(PacketAlreadyExists):
-                self._expired_box_locked(short_chan_id).add_packet(packet)
-            parked.drop_first_due()
-            self._parked_expired += 1
-        deadline = parked.next_deadline()
-        if deadline < NEVER:
-            self._alarm.set(deadline)
-
-    def _expired_box_locked(self, short_chan_id: ShortChannelID) -> MemoryMailBox:
-        box = self._expired.get(short_chan_id)
-        if box is None:
-            names = [field.name for field in attrs.fields(SwitchConfig)]
-            common: dict[str, Any] = {name: getattr(self._config, name) for name in names}
-            config = MailBoxConfig(short_chan_id=short_chan_id, **{**common, "expiry": 0.0})
-            box = self._expired[short_chan_id] = MemoryMailBox(config)
-            box.start()
-        return box

@@ -28,6 +28,7 @@ class ParkedPackets:
         max_channels: for how many ids packets may be parked; None is unlimited.
 
     Attributes:
+        added: how many packets were parked so far.
         refused: how many packets raised `ParkedFull`.
     """
 
@@ -40,7 +41,7 @@ class ParkedPackets:
         # more.
         self._deadlines: list[tuple[int, int, ShortChannelID, _Key]] = []
         self._void = 0  # how many are, at most
-        self._added = 0
+        self.added = 0
         self.refused = 0
 
     def __len__(self) -> int:
@@ -73,10 +74,10 @@ class ParkedPackets:
         if self._max_packets is not None and len(packets) >= self._max_packets:
             self.refused += 1
             raise ParkedFull(f"{len(packets)} packets are parked for {short_chan_id} already")
-        self._added += 1
+        self.added += 1
         if key[0] and deadline < NEVER:
-            heappush(self._deadlines, (deadline, self._added, short_chan_id, key))
-        packets[key] = self._added, packet
+            heappush(self._deadlines, (deadline, self.added, short_chan_id, key))
+        packets[key] = self.added, packet
         self._channels[short_chan_id] = packets
 
     def first(self, short_chan_id: ShortChannelID) -> HTLCPacket | None:
@@ -88,6 +89,29 @@ class ParkedPackets:
         """Remove the oldest packet, if it is this one."""
         if self.first(short_chan_id) is packet:
             self._drop(short_chan_id, next(iter(self._channels[short_chan_id])))
+
+    def packets(self, short_chan_id: ShortChannelID) -> list[HTLCPacket]:
+        """Return the packets for an id, in order of arrival."""
+        return [packet for _, packet in self._channels.get(short_chan_id, {}).values()]
+
+    def drop_last(self, short_chan_id: ShortChannelID, packet: HTLCPacket) -> None:
+        """Remove the newest packet, if it is this one."""
+        packets = self._channels.get(short_chan_id)
+        if packets:
+            key = next(reversed(packets))
+            if packets[key][1] is packet:
+                self._drop(short_chan_id, key)
+
+    def restore(
+        self, short_chan_id: ShortChannelID, packet: HTLCPacket, deadline: int = NEVER
+    ) -> None:
+        """Do as `add`, however many packets and ids there are."""
+        limits = self._max_packets, self._max_channels
+        try:
+            self._max_packets = self._max_channels = None
+            self.add(short_chan_id, packet, deadline)
+        finally:
+            self._max_packets, self._max_channels = limits
 
     def drop_channel(self, short_chan_id: ShortChannelID) -> list[HTLCPacket]:
         """Remove and return the packets for an id, in order of arrival."""

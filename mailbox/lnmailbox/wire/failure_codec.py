@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .failure_message import FailureMessage
 from .reader import DecodeError, Reader
+from .shown import shown
 
 __all__ = ["decode_failure", "encode_failure"]
 
@@ -26,8 +27,11 @@ def encode_failure(failure: FailureMessage, *, typed_update: bool = True) -> byt
         typed_update: see `FailureMessage.encode`.
 
     Raises:
+        TypeError: `failure` is no `FailureMessage`.
         ValueError: the message is longer than 256 bytes.
     """
+    if not isinstance(failure, FailureMessage):
+        raise TypeError(f"failure must be a FailureMessage, got {shown(failure)}")
     message = failure.encode(typed_update=typed_update)
     length = len(message)
     if length > _PADDED_SIZE:
@@ -46,6 +50,7 @@ def decode_failure(data: bytes) -> FailureMessage:
     Raises:
         DecodeError: a length says more than is there, something follows the padding, the two
             lengths add up to less than 256, or the message is unsound (`FailureMessage.decode`).
+        TypeError: `data` is no buffer.
     """
     reader = Reader(data, "failure")
     message = reader.take(reader.uint(2, "length"), "message")

@@ -87,10 +87,11 @@ class FailureMessage(ABC):
         Raises:
             DecodeError: the code is of another class, the data ends too early, holds a bad
                 value, or is longer than 65535 bytes.
+            TypeError: `data` is no buffer.
         """
-        if len(data) > _MAX_SIZE:
-            raise DecodeError(f"failure: {len(data)} bytes, a failure has at most {_MAX_SIZE}")
         reader = Reader(data, "failure")
+        if reader.left > _MAX_SIZE:
+            raise DecodeError(f"failure: {reader.left} bytes, a failure has at most {_MAX_SIZE}")
         code = reader.uint(2, "code")
         kind: type[FailureMessage] = kinds.find(code) or UnknownFailure
         if not issubclass(kind, cls):

@@ -101,7 +101,7 @@ class ShortChannelID(int):
         Raises:
             ValueError: `text` has another form, or a part is out of its range.
         """
-        stripped = text.strip()
+        stripped = text.strip() if isinstance(text, str) else ""
         if _NUMBER.fullmatch(stripped):
             return cls.from_int(int(stripped))
         triple = _TRIPLE.fullmatch(stripped)

@@ -6,7 +6,10 @@ lists them.
 
 from __future__ import annotations
 
+import struct
 from abc import abstractmethod
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Protocol
 
 import attrs
@@ -26,13 +29,17 @@ __all__ = [
     "UInt",
     "layout",
     "size_of_fields",
+    "write_fields",
 ]
 
 CODEC = "lnmailbox.codec"
 
 
 class Codec(Protocol):
-    """One field's form on the wire. One that takes always the same bytes has a `length`."""
+    """One field's form on the wire. One that takes always the same bytes has a `length`.
+
+    And a `code`: what `struct` calls that form, if it has a name for it.
+    """
 
     @abstractmethod
     def write(self, value: Any) -> bytes:
@@ -63,6 +70,31 @@ def layout(cls: type) -> tuple[tuple[str, Codec], ...]:
 _layouts: dict[type, tuple[tuple[str, Codec], ...]] = {}
 
 
+def write_fields(value: object) -> bytes:
+    """Return the bytes of an attrs object's fields, in order."""
+    cls = type(value)
+    if cls not in _writers:
+        _writers[cls] = _writer(cls)
+    return _writers[cls](value)
+
+
+_writers: dict[type, Callable[[Any], bytes]] = {}
+
+
+def _writer(cls: type) -> Callable[[Any], bytes]:
+    fields = layout(cls)
+    codes = [getattr(codec, "code", None) for _, codec in fields[:-1]]
+    if len(fields) < 3 or None in codes or type(fields[-1][1]) is not Rest:
+        return lambda value: b"".join(
+            [codec.write(getattr(value, name)) for name, codec in fields]
+        )
+    # In one step, which takes half the time: all have a fixed length but the last, which is bytes.
+    pack = struct.Struct(">" + "".join(map(str, codes))).pack
+    values = attrgetter(*(name for name, _ in fields[:-1]))
+    rest = attrgetter(fields[-1][0])
+    return lambda value: pack(*values(value)) + rest(value)
+
+
 def size_of_fields(value: object) -> int:
     """Return how many bytes the fields of an attrs object take on the wire."""
     cls = type(value)
@@ -89,6 +121,10 @@ class UInt:
 
     length: int
 
+    @property
+    def code(self) -> str:
+        return {1: "B", 2: "H", 4: "I", 8: "Q"}[self.length]
+
     def write(self, value: int) -> bytes:
         return value.to_bytes(self.length, "big")
 
@@ -104,6 +140,10 @@ class Fixed:
     """Exactly `length` bytes."""
 
     length: int
+
+    @property
+    def code(self) -> str:
+        return f"{self.length}s"
 
     def write(self, value: bytes) -> bytes:
         return value
@@ -170,6 +210,7 @@ class ShortChannelIDCodec:
     """A short channel id, 8 bytes."""
 
     length = 8
+    code = "Q"
 
     def write(self, value: ShortChannelID) -> bytes:
         return value.to_bytes(8, "big")
@@ -185,6 +226,7 @@ class ChannelIDCodec:
     """A channel id, 32 bytes."""
 
     length = 32
+    code = "32s"
 
     def write(self, value: ChannelID) -> bytes:
         return value

@@ -9,7 +9,7 @@ from attrs import define
 
 from .fields import channel_id, fixed_bytes, tlv_stream, uint16, uint32, uint64, variable_bytes
 from .ids import ChannelID
-from .layout import layout, size_of_fields
+from .layout import layout, size_of_fields, write_fields
 from .reader import DecodeError, Reader
 from .shown import shown_fields
 
@@ -82,12 +82,13 @@ class WireMessage:
         Raises:
             DecodeError: `data` begins with another type, ends too early, or is longer than
                 65535 bytes.
+            TypeError: `data` is no buffer.
         """
-        if len(data) > MAX_MESSAGE_SIZE:
-            raise DecodeError(
-                f"{cls.__name__}: {len(data)} bytes, a message has at most {MAX_MESSAGE_SIZE}"
-            )
         reader = Reader(data, cls.__name__)
+        if reader.left > MAX_MESSAGE_SIZE:
+            raise DecodeError(
+                f"{cls.__name__}: {reader.left} bytes, a message has at most {MAX_MESSAGE_SIZE}"
+            )
         message_type = reader.uint(2, "type")
         if message_type != cls.MSG_TYPE:
             raise DecodeError(f"{cls.__name__}: type {message_type} is not {cls.MSG_TYPE}")
@@ -101,7 +102,7 @@ class WireMessage:
         return shown_fields(self)
 
     def _encode_fields(self) -> bytes:
-        return b"".join([codec.write(getattr(self, name)) for name, codec in layout(type(self))])
+        return write_fields(self)
 
     @classmethod
     def _decode_fields(cls, reader: Reader) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .shown import shown
+
 __all__ = ["DecodeError", "Reader"]
 
 
@@ -20,17 +22,21 @@ class Reader:
         TypeError: `data` is no buffer.
     """
 
-    __slots__ = ("_data", "_position", "name")
+    __slots__ = ("_data", "_end", "_position", "name")
 
     def __init__(self, data: bytes, name: str) -> None:
-        self._data = bytes(memoryview(data))
+        try:
+            self._data = bytes(memoryview(data))
+        except TypeError:
+            raise TypeError(f"{name} must be bytes, got {shown(data)}") from None
         self._position = 0
+        self._end = len(self._data)
         self.name = name
 
     @property
     def left(self) -> int:
         """How many bytes have not been taken."""
-        return len(self._data) - self._position
+        return self._end - self._position
 
     def take(self, length: int, field: str) -> bytes:
         """Take `length` bytes.
@@ -38,11 +44,12 @@ class Reader:
         Raises:
             DecodeError: fewer are left.
         """
-        if length > self.left:
-            raise self.error(field, f"needs {length} bytes, {self.left} are left")
         start = self._position
-        self._position += length
-        return self._data[start : self._position]
+        end = start + length
+        if end > self._end:
+            raise self.error(field, f"needs {length} bytes, {self.left} are left")
+        self._position = end
+        return self._data[start:end]
 
     def uint(self, length: int, field: str) -> int:
         """Take an unsigned big-endian integer of `length` bytes.

@@ -6,6 +6,7 @@ import queue
 
 import pytest
 
+from ..quiet import wait_until_quiet
 from ..switch import Gate
 from ..threads import PATIENCE, Call, blocked, run_threads
 from .base import EXPIRY, NANOSECOND, MailBoxTests, add, drain, key, message, numbers, settle
@@ -99,6 +100,8 @@ class ExpiryTests(MailBoxTests):
         call = blocked(box.packet_outbox.get)
 
         assert 3 == box.statistics().adds_unacked
+        assert 1 == box.packet_outbox.qsize()
+        wait_until_quiet(clock)
         assert [] == switch.fails_so_far()
 
         box.start()

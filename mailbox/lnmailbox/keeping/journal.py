@@ -1,0 +1,219 @@
+"""An open journal: the file, the codec, the date; reading, copying, closing it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, TypeVar
+
+from ..clock import Clock, WallClock
+from ..errors import JournalError
+from ..wire.shown import shown
+from .codec import JournalCodec, PacketCodec
+from .commits import Commits
+from .sqlite import JournalFile
+from .transaction import Transaction
+
+__all__ = ["Journal"]
+
+_Self = TypeVar("_Self", bound="Journal")
+_T = TypeVar("_T")
+
+_WALL_CLOCK = WallClock()
+
+
+def _require_path(path: object) -> None:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a string or a path, got {shown(path)}")
+
+
+class Journal(Commits):
+    """A file, and how its packets become bytes and its deadlines dates."""
+
+    _all: ClassVar[weakref.WeakSet[Journal]] = weakref.WeakSet()
+    _leaked: ClassVar[list[sqlite3.Connection]] = []
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sync: str = "full",
+        lazy_acks: bool = False,
+        codec: JournalCodec | None = None,
+        wall_clock: Clock = _WALL_CLOCK,
+    ) -> None:
+        codec = PacketCodec() if codec is None else codec
+        for name, value, methods in (
+            ("codec", codec, ("encode", "decode")),
+            ("wall_clock", wall_clock, ("now_ns",)),
+        ):
+            if not all(callable(getattr(value, method, None)) for method in methods):
+                raise TypeError(f"{name} must have {' and '.join(methods)}, got {shown(value)}")
+        self.codec: JournalCodec = codec
+        self.lazy_acks = lazy_acks
+        self.today_ns = wall_clock.now_ns
+        _require_path(path)
+        super().__init__(JournalFile(path, sync=sync))
+        self._next_id = 1 + self._read_first()
+        Journal._all.add(self)
+
+    def _read_first(self) -> int:
+        """Read what has to be known; return the highest id there is."""
+        return self._file.last_id()
+
+    def __repr__(self) -> str:
+        state = f", {self._trouble}" if self._trouble else ""
+        return f"<{type(self).__name__} in {str(self._file.path)!r}{state}>"
+
+    # For mailboxes
+
+    def next_ids(self, count: int) -> range:
+        """Return ids for so many new rows."""
+        with self._lock:
+            first = self._next_id
+            self._next_id = first + count
+        return range(first, first + count)
+
+    def load(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the data of packets by id.
+
+        Raises:
+            JournalError: it can't be read.
+        """
+        return self._read(lambda: self._file.load(ids))
+
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """Call `read` with the connection at hand."""
+        me = object()
+        try:
+            self.require_open()
+            if self.my_transaction() is None:
+                self._has_turn(me)
+                self.require_open()
+            return read()
+        except sqlite3.Error as error:
+            raise JournalError(f"can't read {self._file.path}: {error}") from error
+        finally:
+            self._end_turn(me)
+
+    # For users
+
+    def transaction(self) -> Transaction:
+        """Return a context manager for rows of your own, and changes of mail, in one commit.
+
+        Enters with the `sqlite3.Connection` of this journal, in a transaction. What this thread
+        does to mailboxes of this journal inside, `add_packet`, `add_packets`, `ack_packet` and
+        `ack_packets`, is written with it and takes effect when it ends: all of it, or nothing if
+        the block raises. Other threads that change mail wait meanwhile. `fail_add`, another
+        transaction, and what makes, binds or removes a mailbox raise `JournalError` inside.
+
+        The tables of the journal begin with `lnmailbox_`; leave them alone. Don't commit, and
+        don't keep the connection.
+
+        Raises:
+            JournalError: on entering, the journal is closed or broken, or this thread is in a
+                transaction; at the end, the commit failed, or somebody else ended it.
+        """
+        return Transaction(self)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Write a copy of the file while mailboxes go on. Blocks until it is there.
+
+        The copy is readable by its owner only.
+
+        Raises:
+            JournalError: there is a file of this name, or it can't be written. What was written
+                is removed.
+        """
+        _require_path(path)
+        self.require_no_transaction("backup")
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise JournalError(f"can't write the backup {path}: {error.strerror}") from error
+        me = object()
+
+        def let_others(*_: object) -> None:
+            self._release(me)
+            self._has_turn(me)
+            self.require_open()
+
+        copy = sqlite3.connect(path)
+        try:
+            self._has_turn(me)
+            self.require_open()
+            self._file.connection.backup(copy, pages=1000, progress=let_others, sleep=0.01)
+        except BaseException as error:
+            copy.close()
+            with suppress(OSError):
+                Path(path).unlink()
+            if isinstance(error, sqlite3.Error):
+                raise JournalError(f"can't write the backup {path}: {error}") from error
+            raise
+        finally:
+            self._end_turn(me)
+            copy.close()
+
+    def close(self) -> None:
+        """Write what is queued, and close the file. Idempotent.
+
+        Mailboxes of this journal raise `JournalError` from then on when they should change or
+        read the file. Stop them first.
+
+        Raises:
+            JournalError: this thread is in a transaction of it.
+        """
+        self.require_no_transaction("close")
+        me = object()
+        try:
+            self._has_turn(me)
+            if self._trouble is None:
+                self._work()
+            self._trouble = self._trouble or "is closed"
+            self._work()  # what came meanwhile
+            self._file.close()
+        finally:
+            self._end_turn(me)
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Forks
+
+    def _is_forked(self) -> None:
+        """Let go of the file in a forked child, whose parent has it. It must not be closed."""
+        self._begin()
+        self._trouble = "was opened by the parent of this process"
+        _leak(self._file.connection)
+
+
+def _leak(connection: sqlite3.Connection) -> None:
+    """Keep a connection from being closed at the end of the process, too.
+
+    Closing it would write the log into the file, and remove the log, under the parent's hands.
+    """
+    import ctypes
+
+    Journal._leaked.append(connection)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _forget_all() -> None:
+    for journal in list(Journal._all):
+        journal._is_forked()
+
+
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_forget_all)  # no fork, no need

@@ -1,0 +1,81 @@
+"""What happens to a durable mailbox when a commit is done, or when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from ..keeping.commits import Ticket
+from ..keeping.entry import NEVER, Claim, Entry
+from ..keeping.rows import RowShelf
+from ..keeping.schema import Rows
+from ..packet import HTLCPacket
+
+if TYPE_CHECKING:
+    from .durable import DurableMailBox
+
+__all__ = ["Acks", "Arrival", "Release"]
+
+
+class Arrival(Ticket):
+    """Packets on their way to the disk."""
+
+    __slots__ = ("_mailbox", "adds", "deadline", "replies")
+
+    def __init__(self, mailbox: DurableMailBox) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+        self.replies: Collection[Entry] = ()
+        self.adds: Collection[Entry] = ()
+        self.deadline = NEVER
+
+    def written(self) -> None:
+        mailbox = self._mailbox
+        with mailbox._lock:
+            mailbox._publish_arrival_locked(self)
+
+    def undone(self) -> None:
+        mailbox = self._mailbox
+        with mailbox._lock:
+            mailbox._reply_rows.forget_rows(self.replies)
+            mailbox._add_rows.forget_rows(self.adds)
+
+
+class Acks(Ticket):
+    """Packets that are acked when a transaction ends."""
+
+    __slots__ = ("_mailbox", "claims")
+
+    def __init__(self, mailbox: DurableMailBox) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+        self.claims: list[tuple[RowShelf, Claim]] = []
+
+    def written(self) -> None:
+        with self._mailbox._lock:
+            for shelf, claim in self.claims:
+                shelf.take_out(claim)
+
+    def undone(self) -> None:
+        mailbox = self._mailbox
+        with mailbox._lock:
+            mailbox._packet_outbox._ring_all_locked()
+            for shelf, claim in self.claims:
+                if shelf is mailbox._adds:
+                    mailbox._desk._give_up_locked(claim)
+                else:
+                    shelf.give_up(claim, NEVER)
+
+
+class Release(Ticket):
+    """The end of a channel in its journal."""
+
+    __slots__ = ("_mailbox", "_packets")
+
+    def __init__(self, mailbox: DurableMailBox, packets: list[HTLCPacket], rows: Rows) -> None:
+        super().__init__(rows)
+        self._mailbox = mailbox
+        self._packets = packets
+
+    def written(self) -> None:
+        self._mailbox._is_released(self._packets)

@@ -1,0 +1,205 @@
+"""Durable mailboxes: deadlines as dates, what is held, names, the file of the first version."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from durable import Boxes
+from lnmailbox import ManualClock
+from lnmailbox.testing import wait_until_quiet
+from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
+from lnmailbox.wire import ShortChannelID
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal"
+
+
+@pytest.mark.parametrize(
+    "hours_away, clock_start, left",
+    [
+        (0.0, 1000.0, EXPIRY),
+        (0.5 / 60, 5.0, EXPIRY / 2),
+        (0.5 / 60, 1e9, EXPIRY / 2),
+        (1.0, 1000.0, 0.0),
+        (-1.0, 1000.0, EXPIRY),
+    ],
+    ids=["at once", "clock back", "clock ahead", "long away", "date set back"],
+)
+def test_deadlines_outlive_the_process_as_dates(path, hours_away, clock_start, left):
+    """Whatever the clocks did: never more than one expiry again."""
+    today = 1.7e9
+    node = Boxes(path, wall_clock=ManualClock(today))
+    node.box().add_packets([add(1), settle(2)])
+    node = node.after(wall_clock=ManualClock(today + hours_away * HOUR))
+    node.clock._now_ns = round(clock_start * 1e9)
+    box = node.box()
+    box.reset_packets()
+    if left:
+        node.clock.advance(left - 1e-9)
+        wait_until_quiet(node.clock)
+        assert [] == node.switch.fails_so_far()
+        node.clock.advance(1e-9)
+    assert [1] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)
+    assert [2] == numbers(drain(box.packet_outbox))
+    node.close()
+
+
+def test_a_clock_that_is_set_back_keeps_each_deadline(path):
+    node = Boxes(path)
+    box = node.box()
+    box.add_packet(add(1))
+    node.clock._now_ns -= 30 * 10**9
+    box.add_packet(add(2))
+    node.clock.advance(EXPIRY)
+    assert [2] == node.switch.next_fails(1)
+    node.clock.advance(30)
+    assert [1] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)
+    node.close()
+
+
+def test_ages_outlive_the_process(path):
+    node = Boxes(path, wall_clock=ManualClock(1.7e9))
+    node.box().add_packets([settle(1), add(2)])
+    node = node.after(wall_clock=ManualClock(1.7e9 + 10))
+
+    statistics = node.box().statistics()
+    assert (10.0, 10.0) == (statistics.oldest_reply_age, statistics.oldest_add_age)
+    node.close()
+
+
+def test_a_deadline_that_no_date_can_have_is_the_latest_date(path):
+    node = Boxes(path)
+    box = node.box(expiry=1e15)
+    box.add_packet(add(1))
+    (row,) = node.journal._file.packets()
+
+    assert 2**63 - 1 == row.date_ns
+    node.close()
+
+
+def test_a_mailbox_that_waits_for_a_reset_says_so(path):
+    node = Boxes(path)
+    node.box().add_packets([settle(1), add(2)])
+    assert 0 == node.box().statistics().packets_held
+    node = node.after()
+    box = node.box()
+    box.add_packet(add(3))
+    drain(box.packet_outbox)
+
+    assert [key(1), key(2)] == box.held()
+    assert 2 == box.statistics().packets_held
+    assert "waits for reset_packets: 2 packets of an earlier process" in box.describe()
+    box.nack_packet(key(2))
+    assert [key(1)] == box.held()
+    box.reset_packets()
+    drain(box.packet_outbox)
+    assert [] == box.held()
+    assert "waits" not in box.describe()
+    node.close()
+
+
+def test_a_held_reply_can_be_given_back_beside_an_add_with_its_key(path):
+    node = Boxes(path)
+    node.box().add_packets([add(1), settle(1)])
+    node = node.after()
+    assert node.box().nack_packet(key(1))
+    assert not node.box().nack_packet(key(7))
+
+    assert [1] == numbers(drain(node.box().packet_outbox))
+    node.close()
+
+
+def test_dust_counts_what_is_held(path):
+    node = Boxes(path)
+    node.box().add_packet(add(1, amount=5000))
+    node = node.after()
+    box = node.box()
+    assert (0, 0) == box.dust_packets()
+    box.set_dust_closure(lambda fee_rate, incoming, party, amount_sat: True)
+
+    assert (5000, 5000) == box.dust_packets()
+    node.close()
+
+
+def test_a_name_outlives_the_process(path):
+    """One that is bound is stored, whether there was mail before or not."""
+    name = ShortChannelID(1, 2, 3)
+    for number, first in ((1, "add"), (2, "name")):
+        node = Boxes(path)
+        box = node.box(number, short_chan_id=ShortChannelID())
+        if first == "add":
+            box.add_packet(add(1))
+            box.short_chan_id = name
+        else:
+            box.short_chan_id = name
+            box.add_packet(add(1))
+        node = node.after(killed=True)
+        assert name == node.journal.short_chan_id_of(number.to_bytes(32, "big"))
+        assert name == node.box(number, short_chan_id=ShortChannelID()).short_chan_id
+        path = node.path
+        other = ShortChannelID(4, 5, 6)
+        node.close()
+        node = Boxes(path)
+        assert other == node.box(number, short_chan_id=other).short_chan_id
+        node.box(number).add_packet(add(2))
+        node.box(number).short_chan_id = other
+        node = node.after()
+        assert other == node.journal.short_chan_id_of(number.to_bytes(32, "big"))
+        node.close()
+
+
+def test_the_order_of_arrival_outlives_several_processes(path):
+    node = Boxes(path)
+    node.box().add_packets([add(3), add(1)])
+    node = node.after()
+    node.box().add_packet(add(2))
+    node.box().ack_packet(key(3))
+    node = node.after()
+    node.box().add_packet(add(0))
+    node.box().reset_packets()
+
+    assert [1, 2, 0] == numbers(drain(node.box().packet_outbox))
+    node.close()
+
+
+def test_a_file_of_the_first_version_is_read(path, project):
+    """It stays as it is for ever."""
+    shutil.copyfile(project / "tests" / "data" / "version1.journal", path)
+    node = Boxes(path, wall_clock=ManualClock(1.7e9))
+    box = node.box()
+    box.reset_packets()
+
+    assert [2, 1] == numbers(drain(box.packet_outbox))
+    assert [3] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)
+    node.close()
+
+
+def test_a_name_that_may_not_be_on_disk_is_looked_up_there(path, monkeypatch):
+    """After an interrupt, before the commit or after it."""
+    node = Boxes(path)
+    node.box().add_packet(add(1))
+    write = node.journal._file.write
+    names = ShortChannelID(1, 1, 1), ShortChannelID(2, 2, 2)
+
+    def interrupted(rows):
+        if names[1] == node.box().short_chan_id:
+            write(rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(node.journal._file, "write", interrupted)
+    for name in names:
+        with pytest.raises(KeyboardInterrupt):
+            node.box().short_chan_id = name
+        kept = node.journal._file.channel_ids()[0][2]
+        assert (name == names[1]) is (kept == name)
+    monkeypatch.undo()
+    node.close()

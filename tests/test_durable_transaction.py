@@ -1,0 +1,297 @@
+"""The application's rows and changes of mail, in one commit."""
+
+from __future__ import annotations
+
+import pytest
+
+from durable import Boxes, Connection, kill, open_journal, sqlite_error
+from lnmailbox import JournalError
+from lnmailbox.keeping import commits
+from lnmailbox.testing import Call, blocked, wait_until_quiet
+from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
+
+
+@pytest.fixture
+def node(tmp_path):
+    node = Boxes(tmp_path / "journal")
+    with node.journal.transaction() as connection:
+        connection.execute("CREATE TABLE state (height)")
+    yield node
+    node.close()
+
+
+def on_disk(node):
+    """Return what the next process would find: the application's rows, and packets."""
+    with open_journal(kill(node.journal, node.path)) as journal:
+        heights = journal._file.connection.execute("SELECT height FROM state").fetchall()
+        return [height for (height,) in heights], [
+            row.key.htlc_id for row in journal._file.packets()
+        ]
+
+
+def test_rows_acks_and_adds_are_one_commit(node):
+    box, other = node.box(), node.box(2)
+    box.add_packets([settle(1), add(2), add(3)])
+    with node.journal.transaction() as connection:
+        connection.execute("INSERT INTO state VALUES (7)")
+        assert box.ack_packet(key(1))
+        assert 1 == box.ack_packets([key(2), key(2), key(9)])
+        other.add_packets([add(4)])
+        assert ([], [1, 2, 3]) == on_disk(node)
+        assert [] == drain(other.packet_outbox)
+
+    assert ([7], [3, 4]) == on_disk(node)
+    assert [3] == numbers(drain(box.packet_outbox))
+    assert [4] == numbers(drain(other.packet_outbox))
+    assert not box.ack_packet(key(1))
+
+
+def test_what_is_acked_in_a_transaction_is_out_of_reach(node):
+    """Nobody gets it, or fails it, while the transaction may still go wrong."""
+    box = node.box()
+    box.add_packets([add(1), settle(2), add(3)])
+    with node.journal.transaction():
+        box.ack_packets([key(1), key(2)])
+        assert [3] == numbers(drain(box.packet_outbox))
+        node.clock.advance(EXPIRY)
+        wait_until_quiet(node.clock)
+    assert [] == node.switch.fails_so_far()
+
+
+@pytest.mark.parametrize("how", ["raises", "rolls back", "disk full"])
+def test_a_transaction_that_fails_changes_nothing(node, how):
+    box = node.box()
+    box.add_packets([add(1), settle(2), add(3)])
+    drain(box.packet_outbox)
+    box.nack_packet(key(3))
+    faults = []
+    Connection(node.journal, lambda sql: fail(sql, faults))
+    with pytest.raises((ZeroDivisionError, JournalError)):
+        fail_inside(node, how, faults)
+
+    faults.clear()
+    assert ([], [1, 2, 3]) == on_disk(node)
+    assert [3] == numbers(drain(box.packet_outbox))
+    assert [2, 1, 3] == numbers(box.unacked())
+    box.add_packet(add(4))
+    assert 4 == box.ack_packets(map(key, (1, 2, 3, 4)))
+    assert ([], []) == on_disk(node)
+
+
+def fail_inside(node, how, faults):
+    with node.journal.transaction() as connection:
+        connection.execute("INSERT INTO state VALUES (7)")
+        assert 3 == node.box().ack_packets([key(1), key(2), key(3)])
+        node.box().add_packet(add(4))
+        if how == "raises":
+            raise ZeroDivisionError
+        if how == "rolls back":
+            connection.execute("ROLLBACK")
+        faults.append(how)
+
+
+def fail(sql, faults):
+    if faults == ["disk full"] and sql == "COMMIT":
+        raise sqlite_error("SQLITE_FULL", "database or disk is full")
+
+
+def test_a_broken_disk_at_the_end_of_a_transaction_breaks_the_journal(node):
+    box = node.box()
+    with pytest.raises(JournalError, match="disk I/O error"), node.journal.transaction():
+        Connection(node.journal, broken)
+    with pytest.raises(JournalError, match="has to be opened again"):
+        box.add_packet(add(1))
+
+
+def broken(sql):
+    if sql == "COMMIT":
+        raise sqlite_error("SQLITE_IOERR", "disk I/O error")
+
+
+def test_a_transaction_that_cannot_begin_is_none(node):
+    Connection(node.journal, begin_fails)
+    with pytest.raises(JournalError, match="no transaction in .*: locked"):
+        node.journal.transaction().__enter__()
+    assert node.journal._turn is None
+
+
+def begin_fails(sql):
+    if sql.startswith("BEGIN"):
+        raise sqlite_error("SQLITE_BUSY", "locked")
+
+
+def test_an_interrupt_after_the_commit_comes_too_late(node):
+    """And one before it undoes everything."""
+    box = node.box()
+    box.add_packet(add(1))
+
+    class Real:
+        def __init__(self, connection, when):
+            self.connection = connection
+            self.when = when
+
+        def __getattr__(self, name):
+            return getattr(self.connection, name)
+
+        def execute(self, sql, *values):
+            if self.when == "before" and sql == "COMMIT":
+                raise KeyboardInterrupt
+            result = self.connection.execute(sql, *values)
+            if self.when == "after" and sql == "COMMIT":
+                raise KeyboardInterrupt
+            return result
+
+    real = node.journal._file.connection
+    for when, expected in (("before", [1]), ("after", [])):
+        node.journal._file.connection = Real(real, when)
+        with pytest.raises(KeyboardInterrupt), node.journal.transaction():
+            box.ack_packet(key(1))
+        node.journal._file.connection = real
+        assert expected == numbers(box.unacked())
+        assert expected == on_disk(node)[1]
+
+
+def test_other_threads_wait_for_a_transaction_to_end(node):
+    box = node.box()
+    with node.journal.transaction():
+        call = blocked(box.add_packet, add(1))
+    call.result()
+    assert [1] == numbers(drain(box.packet_outbox))
+
+
+def test_a_claim_of_the_returns_desk_gives_way_to_an_ack(node):
+    """As outside a transaction: what is acked is not failed."""
+    from lnmailbox.testing import Gate
+
+    box, gate = node.box(), Gate()
+    box.add_packet(add(1))
+    node.switch.when["fetch_update"] = gate.pass_through
+    call = Call(box.fail_add, add(1))
+    gate.wait_until_reached()
+    with node.journal.transaction():
+        assert box.ack_packet(key(1))
+        gate.open()
+        assert not call.result()
+
+    assert [] == node.switch.fails_so_far()
+    assert ([], []) == on_disk(node)
+
+
+def test_what_would_wait_for_others_is_refused_inside(node):
+    box = node.box()
+    box.add_packet(add(1))
+    with node.journal.transaction():
+        for call in (
+            lambda: box.fail_add(add(1)),
+            lambda: node.journal.backup("x"),
+            node.journal.close,
+            lambda: node.journal.transaction().__enter__(),
+        ):
+            with pytest.raises(JournalError, match="inside a transaction"):
+                call()
+
+    assert [1] == numbers(drain(box.packet_outbox))
+
+
+def test_mail_of_an_earlier_process_is_read_inside(node):
+    node.box().add_packet(add(1))
+    node = node.after()
+    with node.journal.transaction():
+        node.box().reset_packets()
+
+    assert [1] == numbers(drain(node.box().packet_outbox))
+    node.close()
+
+
+def test_an_add_that_is_refused_inside_is_not_written(node):
+    from lnmailbox import PacketAlreadyExists
+
+    box = node.box()
+    with node.journal.transaction():
+        box.add_packet(add(1))
+        with pytest.raises(PacketAlreadyExists):
+            box.add_packet(add(1))
+
+    assert ([], [1]) == on_disk(node)
+
+
+def test_an_interrupted_add_inside_is_not_written(node, monkeypatch):
+    box = node.box()
+
+    def interrupted(self, ticket):
+        raise KeyboardInterrupt
+
+    with node.journal.transaction():
+        with monkeypatch.context() as patch:
+            patch.setattr(type(node.journal), "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                box.add_packet(add(1))
+        box.add_packet(add(1))
+
+    assert ([], [1]) == on_disk(node)
+
+
+def test_a_transaction_that_is_interrupted_on_its_way_leaves_the_turn(node, monkeypatch):
+    """Before it begins, and while it is given up."""
+    real = node.journal._finish
+    first = []
+
+    def interrupted():
+        if not first:
+            first.append(1)
+            raise KeyboardInterrupt
+        real()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.journal, "_finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            node.journal.transaction().__enter__()
+    undo = node.journal._file.undo
+    strikes = []
+
+    def interrupted_once():
+        if not strikes:
+            strikes.append(1)
+            raise KeyboardInterrupt
+        undo()
+
+    monkeypatch.setattr(node.journal._file, "undo", interrupted_once)
+    transaction = node.journal.transaction()
+    transaction.__enter__()
+    with pytest.raises(KeyboardInterrupt):
+        transaction.__exit__(ValueError, None, None)
+    node.box().add_packet(add(1))
+
+    assert ([], [1]) == on_disk(node)
+
+
+def test_a_transaction_waits_and_may_be_interrupted_there(node, monkeypatch):
+    token = object()
+    assert node.journal._has_turn(token)
+
+    def interrupted(self, timeout):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commits.Bell, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            node.journal.transaction().__enter__()
+    node.journal._release(token)
+    node.box().add_packet(add(1))
+
+    assert ([], [1]) == on_disk(node)
+
+
+def test_a_mailbox_that_lost_its_channel_acks_nothing_inside(node):
+    box = node.box()
+    box.add_packet(add(1))
+    box.stop()
+    del node.boxes[1]
+    node.box()
+    with node.journal.transaction(), pytest.raises(JournalError, match="has another mailbox"):
+        box.ack_packet(key(1))
+    assert not box.fail_add(add(1))
+    with pytest.raises(JournalError, match="has another mailbox by now"):
+        box.release()
+
+    assert ([], [1]) == on_disk(node)
