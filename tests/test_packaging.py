@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.resources
 import mailbox
+import os
 import re
 import subprocess
 import sys
@@ -24,10 +25,18 @@ NAMES = """
 
 
 def modules_after(statement: str) -> set[str]:
-    """The top-level modules in a fresh interpreter after the statement, without `site`'s."""
+    """The top-level modules in a fresh interpreter after the statement, without `site`'s.
+
+    And without coverage, which has modules of its own.
+    """
     script = f"import sys; old = {{*sys.modules}}; {statement}; print(*{{*sys.modules}} - old)"
+    unmeasured = {k: text for k, text in os.environ.items() if not k.startswith("COVERAGE_")}
     output = subprocess.run(
-        [sys.executable, "-I", "-c", script], check=True, capture_output=True, text=True
+        [sys.executable, "-I", "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=unmeasured,
     ).stdout
     return {name.partition(".")[0] for name in output.split()}
 
