@@ -107,8 +107,8 @@ class World:
         with self.box._lock:
             self.box._adds._check()
             self.box._replies._check()
-        shelves = self.box._replies, self.box._adds
-        held = [entry.packet for shelf in shelves for entry in shelf.unacked.values()]
+            shelves = self.box._replies, self.box._adds
+            held = [entry.packet for shelf in shelves for entry in shelf.unacked.values()]
         for packets in self.orchestrator._unclaimed_packets._channels.values():
             assert set(packets.values()).isdisjoint(held)
         self._check_waiting()

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from long_runs import DOES_MANY
+
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="the benchmarks choose their cores and read /proc"
+    sys.platform != "linux" or not DOES_MANY,
+    reason="the benchmarks choose their cores and read /proc; one version is enough",
 )
 
 TINY = 0.001

@@ -10,6 +10,7 @@ import pytest
 from durable import kill, open_journal
 from lnmailbox import MailBox, MailBoxConfig
 from lnmailbox.testing import IdentityConformance, MailBoxConformance
+from long_runs import DOES_MANY
 
 
 class DurableTests(MailBoxConformance):
@@ -48,9 +49,10 @@ class TestDurableMailBox(DurableTests, IdentityConformance):
     """Within a process it hands over the very objects."""
 
 
-class TestDurableMailBoxWithFullSync(DurableTests):
-    options: ClassVar = {"sync": "full"}
+if DOES_MANY:
 
+    class TestDurableMailBoxWithFullSync(DurableTests):
+        options: ClassVar = {"sync": "full"}
 
-class TestDurableMailBoxWithLazyAcks(DurableTests):
-    options: ClassVar = {"lazy_acks": True}
+    class TestDurableMailBoxWithLazyAcks(DurableTests):
+        options: ClassVar = {"lazy_acks": True}

@@ -155,3 +155,8 @@ def test_a_kind_named_sphinx_replaces_the_default():
     assert isinstance(decoded(encrypters, b"\x06sphinx\0\0"), Silent)
     with pytest.raises(TypeError, match="SphinxErrorEncrypter"):
         encrypters.encode(SphinxErrorEncrypter(b"s" * 32), "obfuscator")
+
+
+def test_encrypters_are_of_kinds():
+    with pytest.raises(TypeError, match=r"^encrypters must be EncrypterKinds, got None$"):
+        Encrypters([None])

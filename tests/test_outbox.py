@@ -362,19 +362,17 @@ def test_a_get_that_is_interrupted_when_it_has_released_the_lock_puts_back(box, 
     """Unless a reset came in that moment."""
 
     class Lock:
-        acquire = box._lock.acquire
+        errors = iter([KeyboardInterrupt])
+        acquire = __enter__ = box._lock.acquire
 
-        def release(self):
+        def release(self, *_):
             box._lock.release()
-            if reset:
-                Call(box.reset_messages).result()
-            raise KeyboardInterrupt
+            for error in self.errors:
+                if reset:
+                    Call(box.reset_messages).result()
+                raise error
 
-        def __enter__(self):
-            box._lock.acquire()
-
-        def __exit__(self, *_):
-            box._lock.release()
+        __exit__ = release
 
     box.add_message("hello")
     outbox._lock = Lock()

@@ -60,7 +60,7 @@ ROUTING = [
         "routing/orchestrator.py",
         "            mailbox.signal_stop()\n",
         "            pass\n",
-        "orchestrator",
+        "orchestrator reference_orchestrator",
     ),
     Mutant(
         "a packet for a mailbox that is being removed is refused",

@@ -268,7 +268,7 @@ class DurableMailBox(BaseMailBox):
             with self._lock:
                 self._channel.require_mine()
                 self._claim_acked_locked(keys, acks, mine.acked)
-                acks.rows = _gone([claim.entry for _, claim in acks.claims if claim.entry])
+                acks.rows = _gone_claimed(acks)
                 self._journal.submit(acks)
         except BaseException:
             self._journal.settle(acks)
@@ -342,10 +342,7 @@ class DurableMailBox(BaseMailBox):
             return
         packets = self._journal.packets([entry.number for entry in entries])
         with self._lock:
-            for entry in entries:
-                if entry.packet is ON_DISK and entry.number in packets:
-                    entry.packet = packets[entry.number]
-            missing = [entry.key for entry in entries if entry.packet is ON_DISK]
+            missing = _filled(entries, packets)
         if missing:
             raise JournalError(f"packet {missing[0]} is not in {self._journal} any more")
 
@@ -390,6 +387,18 @@ class DurableMailBox(BaseMailBox):
 
     def describe(self) -> str:
         return describe_mailbox(repr(self), self.statistics(), self._config, self._desk.trouble())
+
+
+def _filled(entries: list[Entry], packets: dict[int, HTLCPacket]) -> list[CircuitKey]:
+    """Give each entry its packet, if it has none; return the keys of those that have none yet."""
+    for entry in entries:
+        if entry.packet is ON_DISK and entry.number in packets:
+            entry.packet = packets[entry.number]
+    return [entry.key for entry in entries if entry.packet is ON_DISK]
+
+
+def _gone_claimed(acks: Acks) -> dict[str, Sequence[tuple[Any, ...]]]:
+    return _gone([claim.entry for _, claim in acks.claims if claim.entry])
 
 
 def _gone(entries: Iterable[Entry]) -> dict[str, Sequence[tuple[Any, ...]]]:
