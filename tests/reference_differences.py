@@ -250,6 +250,7 @@ DIFFERENCES = [
         demonstration="test_stop_signals_until_the_courier_has_ended",
         tests="""
             test_many_threads_may_stop_a_mailbox
+            test_no_thread_is_left_by_a_stopped_mailbox
             test_the_part_of_a_stop_that_does_not_block_ends_delivery
         """,
     ),

@@ -14,6 +14,8 @@ from lnmailbox.reference.channel import (
     Once,
     Receive,
     Send,
+    _lock,
+    _Parked,
     select,
     wait_for_rest,
 )
@@ -259,3 +261,18 @@ def test_a_list_may_become_empty():
     assert values.front is None
     assert 0 == count_from(values.front)
     assert values.push_back(2) is values.front
+
+
+def test_an_offer_that_is_taken_as_its_deadline_comes_is_received():
+    """The receiver has seen it, so it gets it."""
+    clock, carried = ManualClock(), Channel()
+    send, receive = Send(carried, "item"), Receive(carried)
+    _Parked((send,), Deadline(clock, 1_000_000_000))
+    with _lock:
+        assert receive.is_ready()
+    clock.advance(1)
+
+    with _lock:
+        receive.perform()
+
+    assert ["item"] == receive.received

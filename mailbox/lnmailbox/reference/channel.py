@@ -124,13 +124,15 @@ class Receive(Generic[T]):
     def __init__(self, channel: Channel[T], received: list[T] | None = None) -> None:
         self.channel = channel
         self.received: list[T] = [] if received is None else received
+        self._offer: Send[T] | None = None
 
     def is_ready(self) -> bool:
-        return self.channel.closed or self.channel.has_offer()
+        channel = self.channel
+        self._offer = _first(channel._senders)  # whose deadline may come before `perform`
+        return channel.closed or bool(channel._buffer) or self._offer is not None
 
     def perform(self) -> None:
-        channel = self.channel
-        send = _first(channel._senders)
+        channel, send = self.channel, self._offer
         if send is not None and len(channel._buffer) <= channel._capacity:
             channel._buffer.append(send.item)
             channel._senders[send].complete(send)
