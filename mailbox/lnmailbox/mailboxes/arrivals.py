@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, Claim, Entry
@@ -14,7 +14,12 @@ from ..packet import HTLCPacket
 if TYPE_CHECKING:
     from .durable import DurableMailBox
 
-__all__ = ["Acks", "Arrival", "Release"]
+__all__ = ["Acks", "Arrival", "Release", "rows_gone"]
+
+
+def rows_gone(entries: Iterable[Entry]) -> dict[str, Sequence[tuple[Any, ...]]]:
+    """Return what removes the rows of these packets."""
+    return {"gone": [(entry.number,) for entry in entries]}
 
 
 class Arrival(Ticket):
@@ -50,6 +55,10 @@ class Acks(Ticket):
         super().__init__()
         self._mailbox = mailbox
         self.claims: list[tuple[RowShelf, Claim]] = []
+
+    def entries(self) -> list[Entry]:
+        """Return what is claimed."""
+        return [claim.entry for _, claim in self.claims if claim.entry]
 
     def written(self) -> None:
         with self._mailbox._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import attrs
 
@@ -22,7 +21,7 @@ from ..life import Life
 from ..packet import CircuitKey, HTLCPacket, is_add, require_key, require_packet
 from ..wire import ShortChannelID
 from ..wire.shown import shown
-from .arrivals import Acks, Arrival, Release
+from .arrivals import Acks, Arrival, Release, rows_gone
 from .base import BaseMailBox, checked
 from .describing import describe_mailbox
 
@@ -234,7 +233,7 @@ class DurableMailBox(BaseMailBox):
                 self._channel.require_mine()
                 self._ack_locked(keys, gone)
             if gone:
-                ticket.rows = _gone(gone)
+                ticket.rows = rows_gone(gone)
                 if journal.lazy_acks:
                     journal.submit_lazily(ticket)
                 else:
@@ -245,7 +244,7 @@ class DurableMailBox(BaseMailBox):
                 # Once more, perhaps. All that was removed from memory has to go.
                 gone = [entry for entry in gone if entry.at is NOWHERE]
                 if gone:
-                    journal.submit_lazily(Ticket(_gone(gone), keeps=True))
+                    journal.submit_lazily(Ticket(rows_gone(gone), keeps=True))
             journal.settle(ticket)
             raise
         return len(gone)
@@ -268,7 +267,7 @@ class DurableMailBox(BaseMailBox):
             with self._lock:
                 self._channel.require_mine()
                 self._claim_acked_locked(keys, acks, mine.acked)
-                acks.rows = _gone_claimed(acks)
+                acks.rows = rows_gone(acks.entries())
                 self._journal.submit(acks)
         except BaseException:
             self._journal.settle(acks)
@@ -359,7 +358,7 @@ class DurableMailBox(BaseMailBox):
             packets = self.unacked()
             with self._lock:
                 entries = [*self._replies.unacked.values(), *self._adds.unacked.values()]
-                rows = _gone(entries)
+                rows = rows_gone(entries)
                 if self._channel.is_saved and not self._durable_desk.open_fails:
                     rows["closed"] = [(self._channel.id,)]
             self._journal.commit(Release(self, packets, rows))
@@ -395,11 +394,3 @@ def _filled(entries: list[Entry], packets: dict[int, HTLCPacket]) -> list[Circui
         if entry.packet is ON_DISK and entry.number in packets:
             entry.packet = packets[entry.number]
     return [entry.key for entry in entries if entry.packet is ON_DISK]
-
-
-def _gone_claimed(acks: Acks) -> dict[str, Sequence[tuple[Any, ...]]]:
-    return _gone([claim.entry for _, claim in acks.claims if claim.entry])
-
-
-def _gone(entries: Iterable[Entry]) -> dict[str, Sequence[tuple[Any, ...]]]:
-    return {"gone": [(entry.number,) for entry in entries]}
