@@ -7,8 +7,8 @@ kind receive them, and a manager removes mailboxes, binds ids and restarts the n
 everything has to be acked, failed, or returned to the manager: each packet in exactly one of these
 ways. A receiver that sleeps beside its mail, and a thread that does not end, fail the round, too.
 
-A durable mailbox is one more `Kind`: it says how to make the node, and what has to be added again
-after a restart.
+A `Kind` says how a node is made and restarted. With `--kind durable` the mail is in a journal, and
+what the node had at its end the next one finds there.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import logging
 import queue
 import random
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from lnmailbox import (
@@ -37,9 +39,12 @@ from lnmailbox import (
     MailSelector,
     PacketAlreadyExists,
     ParkedFull,
+    SQLiteJournal,
     WireQueueFull,
     select,
 )
+from lnmailbox.keeping.codec import PacketCodec
+from lnmailbox.keeping.encrypters import EncrypterKind
 from lnmailbox.wire import (
     ChannelID,
     ChannelUpdate,
@@ -65,14 +70,71 @@ class Broken(AssertionError):
 class Kind:
     """A node whose mailboxes live as long as it does."""
 
-    name = "memory"
+    fails_again = False
+    """Whether the switch may be told of a Fail twice."""
 
     def open(self, config: dict[str, Any]) -> MailOrchestrator:
         return MailOrchestrator(MailOrchestratorConfig(**config))
 
-    def to_add_again(self, unacked: list[HTLCPacket]) -> list[HTLCPacket]:
-        """Return which of the unacked packets the next node does not know by itself."""
-        return unacked
+    def leave(self, node: MailOrchestrator, channels: list[Channel]) -> list[list[HTLCPacket]]:
+        """End the node; return, for each channel, what the next one does not know by itself."""
+        parked = [
+            [packet for id_ in channel.short_ids for packet in node.drop_parked(id_)]
+            for channel in channels
+        ]
+        node.stop()
+        left = []
+        for channel, waiting in zip(channels, parked, strict=True):
+            again = channel.box.unacked()
+            # A parked one with the key of another would be refused when it is bound.
+            known = {packet.in_key for packet in again}
+            left.append(again + [packet for packet in waiting if packet.in_key not in known])
+        return left
+
+    def close(self, node: MailOrchestrator) -> None:
+        """End the last node of a round."""
+        node.stop()
+
+
+class DurableKind(Kind):
+    """A node whose mail is in a journal; each round has a new file."""
+
+    fails_again = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = count()
+        self._path = self._new_path()
+        self._journal: SQLiteJournal | None = None
+
+    def open(self, config: dict[str, Any]) -> MailOrchestrator:
+        self._journal = SQLiteJournal(self._path, sync="normal", codec=CODEC)
+        node = super().open({**config, "journal": self._journal})
+        node.recover()
+        return node
+
+    def leave(self, node: MailOrchestrator, channels: list[Channel]) -> list[list[HTLCPacket]]:
+        self._end(node)
+        return [[] for _ in channels]
+
+    def close(self, node: MailOrchestrator) -> None:
+        self._end(node)
+        with SQLiteJournal(self._path, codec=CODEC) as journal:
+            wrong = journal._file.check()
+            # Fails that the switch refused wait for the next node.
+            left = [*journal._file.packets(), *journal._file.parked()]
+        self._path.unlink()
+        self._path = self._new_path()
+        if wrong or left:
+            raise Broken(f"the file has {wrong or left}")
+
+    def _end(self, node: MailOrchestrator) -> None:
+        node.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _new_path(self) -> Path:
+        return self._folder / f"{next(self._files)}.journal"
 
 
 class Ledger:
@@ -128,7 +190,7 @@ class Channel:
 
 
 class Round:
-    """One node from its start to the end of its last packet."""
+    """One node, with its restarts, from its start to the end of its last packet."""
 
     def __init__(self, kind: Kind, seed: str, channels: int = 7) -> None:
         self.kind = kind
@@ -140,6 +202,7 @@ class Round:
         self.producer_locks = [threading.Lock() for _ in range(PRODUCERS)]
         self._changed = threading.Condition()  # a box was replaced, or the links are over
         self._switch_random = self.random("switch")
+        self._failed: set[CircuitKey] = set()
         self.node = self._open()
 
     def random(self, name: str) -> random.Random:
@@ -171,7 +234,11 @@ class Round:
         return ChannelUpdate(short_channel_id=short_chan_id)
 
     def _forward_packets(self, quit: Any, *packets: HTLCPacket) -> None:  # noqa: A002
-        self.ledger.end("failed", *(packet.in_key for packet in packets))
+        keys = [packet.in_key for packet in packets]
+        if self.kind.fails_again:
+            keys = [key for key in keys if key not in self._failed]
+            self._failed.update(keys)
+        self.ledger.end("failed", *keys)
         chance = self._switch_random.random()
         if chance < 0.02:
             quit.wait(0.005)
@@ -201,7 +268,7 @@ class Round:
                 packets = [self._packet(dice, next(numbers)) for _ in range(dice.randrange(1, 9))]
                 channel.box.add_packets(packets)
                 accepted.extend(packet.in_key for packet in packets)
-                if chance < 0.55:
+                if chance < 0.55 and not self.kind.fails_again:
                     channel.box.add_packet(packets[0])  # it may be gone, and come again
                     accepted.append(packets[0].in_key)
             else:
@@ -389,25 +456,13 @@ class Round:
         with ExitStack() as stack:
             for lock in [*self.producer_locks, *(channel.lock for channel in self.channels)]:
                 stack.enter_context(lock)
-            parked = self._drop_parked()
-            self.node.stop()
-            boxes = [channel.box for channel in self.channels]
+            left = self.kind.leave(self.node, self.channels)
             self.node = self._open()
             with self._changed:
                 self._changed.notify_all()
-            for channel, old, waiting in zip(self.channels, boxes, parked, strict=True):
-                again = self.kind.to_add_again(old.unacked())
-                # A parked one with the key of another would be refused when it is bound.
-                known = {packet.in_key for packet in again}
-                again += [packet for packet in waiting if packet.in_key not in known]
-                channel.box.add_packets(again)
+            for channel, packets in zip(self.channels, left, strict=True):
+                channel.box.add_packets(packets)
         self.ledger.counts.append("restarts")
-
-    def _drop_parked(self) -> list[list[HTLCPacket]]:
-        return [
-            [packet for id_ in channel.short_ids for packet in self.node.drop_parked(id_)]
-            for channel in self.channels
-        ]
 
     # The round
 
@@ -431,6 +486,7 @@ class Round:
                 self.node.stop()
                 for thread in [*producers, *links]:
                     thread.join(PATIENCE)
+                self.kind.close(self.node)
         for thread in links:
             self._require_end(thread)
         self.ledger.require_balance()
@@ -477,6 +533,7 @@ class Round:
             with channel.lock:
                 channel.box.reset_packets()
         self._wait_until(lambda: not any(box.unacked() for box in self.node.mailboxes()))
+        self._wait_until(lambda: self.ledger.under_way <= 0)
 
     def _wait_until(self, happened: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -521,6 +578,11 @@ class _Encrypter:
         return b"encrypted"
 
 
+CODEC = PacketCodec(
+    [EncrypterKind("soak", _Encrypter, lambda _: b"", lambda _: _Encrypter(failures=1))]
+)
+
+
 def _first(items: Iterator[Any]) -> list[Any]:
     for item in items:
         return [item]
@@ -560,11 +622,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--kind", choices=["memory", "durable"], default="memory")
     arguments = parser.parse_args()
     logging.getLogger("lnmailbox").setLevel(logging.CRITICAL)  # there are errors on purpose
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     print(f"Python {sys.version.split()[0]}, {'with' if gil else 'without'} the GIL")
-    total = soak(Kind(), arguments.seconds, arguments.seed, lambda text: print(text, flush=True))
+    with tempfile.TemporaryDirectory() as folder:
+        kind = DurableKind(Path(folder)) if arguments.kind == "durable" else Kind()
+        total = soak(kind, arguments.seconds, arguments.seed, lambda text: print(text, flush=True))
     print(f"every packet ended once: {summary(total)}")
 
 

@@ -19,7 +19,7 @@ from lnmailbox.failing import workers
 from lnmailbox.failing.alarms import Alarm, Watch
 from lnmailbox.failing.courier import MAX_COURIERS, Couriers
 from lnmailbox.keeping.shelf import Shelf
-from lnmailbox.testing import PATIENCE, Call, Gate, Switch, wait_until_quiet
+from lnmailbox.testing import PATIENCE, Call, Gate, Switch, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import CHANNEL, EXPIRY, add, drain, key, numbers
 from lnmailbox.testing.switch import raiser
 
@@ -341,20 +341,13 @@ class TestTooLate:
 
     def test_a_callback_that_waits_for_quit_is_woken_by_the_stop(self, node, box):
         """Though it waits with no time limit."""
-        gate, answers = Gate(), []
-
-        def wait_for_quit():
-            gate.pass_through()
-            answers.append(node.switch.quit.wait())
-
-        node.switch.when["forward_packets"] = wait_for_quit
-        gate.open()
+        answers = []
+        node.switch.when["forward_packets"] = lambda: answers.append(node.switch.quit.wait())
         box.add_packet(add(1))
-        node.clock.advance(EXPIRY)
-        gate.wait_until_reached()
+        failing = blocked(box.fail_add, add(1))
+        box.stop()
 
-        Call(box.stop).result()
-
+        assert failing.result()
         assert [True] == answers
 
     def test_a_callback_that_has_waited_for_quit_leaves_nothing(self, node, box):

@@ -338,6 +338,25 @@ def test_a_removed_mailbox_leaves_fails_that_nobody_accepted(life):
     wait_until_quiet(node.clock)
 
 
+def test_the_next_mailbox_of_a_channel_hands_over_the_fails_of_the_removed_one(life):
+    """The channel stands in the file once: the journal of a second one could not be opened."""
+    life.switch.when["forward_packets"] = lambda: 1 / 0
+    box = life.node.live(1)
+    box.add_packet(add(1))
+    box.fail_add(add(1))
+    life.orchestrator.remove_mailbox(channel(1))
+    life.switch.when.clear()
+    box = life.node.live(1)
+    box.add_packet(add(2))
+
+    assert [1] == life.switch.next_fails(1)
+    assert [] == life.journal._file.check()
+    node = life.restart()
+    life.orchestrator.recover()
+    assert [2] == received(node.get(1))
+    wait_until_quiet(node.clock)
+
+
 def test_removal_returns_what_an_earlier_process_left(life):
     life.node.live(1).add_packets([settle(1), add(2)])
     node = life.restart()

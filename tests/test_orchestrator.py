@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from functools import partial
+from threading import Semaphore
 
 import pytest
 
@@ -246,25 +246,27 @@ def test_parked_packets_that_are_dropped_are_logged(node, caplog):
 
 
 def test_callbacks_that_wait_for_the_end_are_told_of_it_together():
-    """Each courier waits until it is to stop, and the last mailbox's for the first one too."""
-    quits = queue.Queue()
+    """So that the first mailbox's may wait for the last one's."""
+    waiting, last_is_told = Semaphore(0), threading.Event()
 
     def wait(quit, packet):  # noqa: A002
-        quits.put(quit)
-        quit.wait(PATIENCE)
+        waiting.release()
+        if packet.incoming_htlc_id == 2:
+            quit.wait(PATIENCE)
+            last_is_told.set()
+        else:
+            assert last_is_told.wait(PATIENCE)
 
     node = Node(forward_packets=wait)
     for number in (1, 2):
         node.live(number)
         node.deliver(number, add(number))
     node.clock.advance(EXPIRY)
-    seen = [quits.get(timeout=PATIENCE) for _ in range(2)]
+    for _ in (1, 2):
+        assert waiting.acquire(timeout=PATIENCE)
+    Call(node.orchestrator.stop).result()
 
-    assert [False, False] == [one.is_set() for one in seen]
-
-    node.orchestrator.stop()
-
-    assert [True, True] == [one.is_set() for one in seen]
+    assert last_is_told.is_set()
 
 
 def test_callbacks_may_stop_the_orchestrator_at_once(node):

@@ -11,8 +11,8 @@ import soak
 from lnmailbox import MailBoxShuttingDown, MemoryMailBox
 from lnmailbox.receiving.outbox import LocalOutbox
 from lnmailbox.testing import PATIENCE
-from lnmailbox.testing.conformance.base import key
-from soak import Broken, Kind, Ledger
+from lnmailbox.testing.conformance.base import add, key
+from soak import Broken, DurableKind, Kind, Ledger
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +21,16 @@ def nobody_listens(caplog):
     caplog.set_level(logging.CRITICAL, "lnmailbox")
 
 
-def test_every_packet_of_a_node_under_fire_ends_once():
+def memory(_):
+    return Kind()
+
+
+@pytest.mark.parametrize("kind", [memory, DurableKind])
+def test_every_packet_of_a_node_under_fire_ends_once(tmp_path, kind):
     """Five seconds of it. Minutes and hours: see CONTRIBUTING.md."""
     interval = sys.getswitchinterval()
     told: list[str] = []
-    counts = soak.soak(Kind(), 5.0, "test", told.append)
+    counts = soak.soak(kind(tmp_path), 5.0, "test", told.append)
 
     assert [] == told  # it speaks every 30 seconds
     assert interval == sys.getswitchinterval()
@@ -33,6 +38,17 @@ def test_every_packet_of_a_node_under_fire_ends_once():
     for what in ("acked", "failed", "returned", "resets", "nacks", "removals", "binds"):
         assert counts[what], what
     assert counts["messages received"] <= counts["messages sent"]
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_mail_that_a_node_leaves_in_its_file_is_found(tmp_path):
+    """Packets; but not Fails that the switch refused."""
+    kind = DurableKind(tmp_path)
+    one = soak.Round(kind, "test")
+    one.channels[0].box.add_packet(add(1))
+
+    with pytest.raises(Broken, match="HTLC ID=1"):
+        kind.close(one.node)
 
 
 def test_a_ledger_balances_if_each_packet_ended_once_for_each_time():

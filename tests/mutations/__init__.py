@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .durable import DURABLE
 from .failing import FAILING
 from .keeping import KEEPING
 from .mailboxes import MAILBOXES
@@ -10,4 +11,4 @@ from .routing import ROUTING
 
 __all__ = ["MUTANTS"]
 
-MUTANTS = [*KEEPING, *RECEIVING, *MAILBOXES, *FAILING, *ROUTING]
+MUTANTS = [*KEEPING, *RECEIVING, *MAILBOXES, *FAILING, *ROUTING, *DURABLE]

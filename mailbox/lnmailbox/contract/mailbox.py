@@ -261,6 +261,8 @@ class MailBox(ABC):
     def release(self) -> list[HTLCPacket]:
         """Return what is `unacked`, and let go of it for good: it is the caller's from now on.
 
+        An Add that a thread is failing at this moment is either among it, and `fail_add` returns
+        False, or its Fail is on the way. Returns the same when called again.
         `MailOrchestrator.remove_mailbox` calls it, after `stop`. A mailbox that outlives the
         process removes its packets from the disk.
         """

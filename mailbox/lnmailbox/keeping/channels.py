@@ -39,9 +39,20 @@ class Channel:
     Attributes:
         id: what rows have in place of the 32 bytes.
         is_saved: whether it has a row.
+        is_removed: whether its mailbox was removed, so that nothing in it changes any more.
+        was_taken: whether another mailbox has the channel.
     """
 
-    __slots__ = ("__weakref__", "chan_id", "id", "is_saved", "owner", "short_chan_id", "was_taken")
+    __slots__ = (
+        "__weakref__",
+        "chan_id",
+        "id",
+        "is_removed",
+        "is_saved",
+        "owner",
+        "short_chan_id",
+        "was_taken",
+    )
 
     def __init__(
         self, number: int, chan_id: ChannelID, short_chan_id: ShortChannelID, is_saved: bool
@@ -51,12 +62,18 @@ class Channel:
         self.short_chan_id = short_chan_id
         self.is_saved = is_saved
         self.owner: weakref.ref[Any] | None = None
-        self.was_taken = False  # by another mailbox
+        self.is_removed = False
+        self.was_taken = False
 
     def row(self) -> tuple[int, bytes, int]:
         return self.id, bytes(self.chan_id), signed(self.short_chan_id)
 
     def require_mine(self) -> None:
+        self.require_not_taken()
+        if self.is_removed:
+            raise JournalError(f"the mailbox of channel {self.chan_id} was removed")
+
+    def require_not_taken(self) -> None:
         if self.was_taken:
             raise JournalError(f"channel {self.chan_id} has another mailbox by now")
 
@@ -193,7 +210,6 @@ class ChannelJournal(Journal):
     def close_channel(self, channel: Channel) -> None:
         """Forget a channel whose mailbox was removed, so that it may get another one."""
         with self._lock:
-            channel.was_taken = True
             self._channels.pop(channel.chan_id, None)
 
     def packets(self, rows: Sequence[int]) -> dict[int, HTLCPacket]:

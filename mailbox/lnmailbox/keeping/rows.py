@@ -129,6 +129,10 @@ class RowShelf(Shelf):
         at = entry.at
         return None if type(at) is Claim and at.final else entry
 
+    def ackable(self) -> list[Entry]:
+        """Return what is unacked, but for Adds that are as good as failed."""
+        return [entry for entry in map(self.can_ack, self.unacked) if entry is not None]
+
     def claim_to_ack(self, claim: Claim, entry: Entry) -> None:
         """Put a packet that can be acked out of everybody's reach, over any claim on it."""
         at = entry.at

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..keeping.channels import Channel
 from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, Claim, Entry
 from ..keeping.rows import RowShelf
-from ..keeping.schema import Rows
-from ..packet import HTLCPacket
 
 if TYPE_CHECKING:
     from .durable import DurableMailBox
@@ -77,14 +76,26 @@ class Acks(Ticket):
 
 
 class Release(Ticket):
-    """The end of a channel in its journal."""
+    """The end of a mailbox in its journal, and of its channel if the next one has nothing to do.
 
-    __slots__ = ("_mailbox", "_packets")
+    Args:
+        channel: None if there are Fails in the file, which the channel's next mailbox takes up.
+    """
 
-    def __init__(self, mailbox: DurableMailBox, packets: list[HTLCPacket], rows: Rows) -> None:
+    __slots__ = ("_channel", "_mailbox", "_packets")
+
+    def __init__(
+        self, mailbox: DurableMailBox, entries: Sequence[Entry], channel: Channel | None
+    ) -> None:
+        rows = rows_gone(entries)
+        if channel is not None and channel.is_saved:
+            rows["closed"] = [(channel.id,)]
         super().__init__(rows)
         self._mailbox = mailbox
-        self._packets = packets
+        self._packets = [entry.packet for entry in entries]
+        self._channel = channel
 
     def written(self) -> None:
         self._mailbox._is_released(self._packets)
+        if self._channel is not None:
+            self._mailbox._journal.close_channel(self._channel)

@@ -52,6 +52,8 @@ class BaseMailBox(MailBox):
     something to do between them, such as a commit, overrides `add_packets`.
     """
 
+    _released: list[HTLCPacket] | None = None  # what `release` returns
+
     # Bound in the class: at the interpreter's end this module may have no `sys` any more.
     _is_finalizing = staticmethod(sys.is_finalizing)
 
@@ -243,6 +245,22 @@ class BaseMailBox(MailBox):
     def unacked(self) -> list[HTLCPacket]:
         with self._lock:
             return self._replies.packets() + self._adds.packets()
+
+    def release(self) -> list[HTLCPacket]:
+        with self._lock:
+            if self._released is None:
+                self._released = self._replies.packets() + self._adds.packets()
+            try:
+                self._let_go_locked()
+            except BaseException:
+                self._let_go_locked()
+                raise
+            return list(self._released)
+
+    def _let_go_locked(self) -> None:
+        """Forget what was released, so that nobody can ack or fail it here any more."""
+        for shelf in (self._replies, self._adds):
+            shelf.ack_all(list(shelf.unacked))
 
     def has_mail(self) -> bool:
         """Whether there are unacked packets, or a Fail that the switch may not have had."""

@@ -66,7 +66,6 @@ class DurableMailBox(BaseMailBox):
         if config.chan_id is None:
             raise ValueError("a DurableMailBox needs config.chan_id, got None")
         self._journal = journal
-        self._released: list[HTLCPacket] | None = None  # what `release` returns
         self._channel, packets, self._left_fails = journal.open_channel(
             config.chan_id, config.short_chan_id, self
         )
@@ -354,22 +353,26 @@ class DurableMailBox(BaseMailBox):
 
     def release(self) -> list[HTLCPacket]:
         if self._released is None:
-            self._channel.require_mine()
-            packets = self.unacked()
+            journal, channel = self._journal, self._channel
+            journal.require_no_transaction("release")
+            channel.require_not_taken()
+            self._read_all()
             with self._lock:
-                entries = [*self._replies.unacked.values(), *self._adds.unacked.values()]
-                rows = rows_gone(entries)
-                if self._channel.is_saved and not self._durable_desk.open_fails:
-                    rows["closed"] = [(self._channel.id,)]
-            self._journal.commit(Release(self, packets, rows))
-        return self._released or []
+                channel.is_removed = True  # from here on nothing more is acked or failed
+            journal.flush()  # and this is the end of what was under way
+            with self._lock:
+                entries = self._reply_rows.ackable() + self._add_rows.ackable()
+                has_fails = self._durable_desk.open_fails > 0
+            journal.commit(Release(self, entries, None if has_fails else channel))
+        return list(self._released or [])
 
     def _is_released(self, packets: list[HTLCPacket]) -> None:
-        """Forget what is not on disk any more. After an interrupt, called again."""
         with self._lock:
             self._released = packets
-            self._ack_locked([*self._replies.unacked, *self._adds.unacked], [])
-        self._journal.close_channel(self._channel)
+            self._let_go_locked()
+
+    def _let_go_locked(self) -> None:
+        self._ack_locked([*self._replies.unacked, *self._adds.unacked], [])
 
     @property
     def _durable_desk(self) -> DurableDesk:
