@@ -47,7 +47,7 @@ def test_mail_that_a_node_leaves_in_its_file_is_found(tmp_path):
     one = soak.Round(kind, "test")
     one.channels[0].box.add_packet(add(1))
 
-    with pytest.raises(Broken, match="HTLC ID=1"):
+    with pytest.raises(Broken, match="htlc_id=1"):
         kind.close(one.node)
 
 
