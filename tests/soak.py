@@ -95,6 +95,9 @@ class Kind:
         """End the last node of a round."""
         node.stop()
 
+    def check(self) -> None:
+        """Raise `Broken` if the last node has left what it should not."""
+
 
 class DurableKind(Kind):
     """A node whose mail is in a journal; each round has a new file."""
@@ -114,11 +117,15 @@ class DurableKind(Kind):
         return node
 
     def leave(self, node: MailOrchestrator, channels: list[Channel]) -> list[list[HTLCPacket]]:
-        self._end(node)
+        self.close(node)
         return [[] for _ in channels]
 
     def close(self, node: MailOrchestrator) -> None:
-        self._end(node)
+        node.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    def check(self) -> None:
         with SQLiteJournal(self._path, codec=CODEC) as journal:
             wrong = journal._file.check()
             # Fails that the switch refused wait for the next node.
@@ -126,12 +133,7 @@ class DurableKind(Kind):
         self._path.unlink()
         self._path = self._new_path()
         if wrong or left:
-            raise Broken(f"the file has {wrong or left}")
-
-    def _end(self, node: MailOrchestrator) -> None:
-        node.stop()
-        if self._journal is not None:
-            self._journal.close()
+            raise Broken(f"the file has {wrong}, {len(left)} packets such as {left[:3]}")
 
     def _new_path(self) -> Path:
         return self._folder / f"{next(self._files)}.journal"
@@ -489,6 +491,7 @@ class Round:
                 self.kind.close(self.node)
         for thread in links:
             self._require_end(thread)
+        self.kind.check()
         self.ledger.require_balance()
         for box in boxes:
             for shelf in (box._adds, box._replies):

@@ -8,7 +8,7 @@ import pytest
 
 from durable import Boxes
 from lnmailbox import ManualClock
-from lnmailbox.testing import wait_until_quiet
+from lnmailbox.testing import Call, Gate, wait_until_quiet
 from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
 from lnmailbox.wire import ShortChannelID
 
@@ -203,3 +203,21 @@ def test_a_name_that_may_not_be_on_disk_is_looked_up_there(path, monkeypatch):
         assert (name == names[1]) is (kept == name)
     monkeypatch.undo()
     node.close()
+
+
+def test_a_closed_file_can_be_opened_though_threads_live_that_have_written_into_it(path):
+    """Without the GIL, an object of a thread that sleeps is freed when the thread wakes up."""
+    node = Boxes(path)
+    box, gate = node.box(), Gate()
+
+    def add_and_sleep():
+        box.add_packet(add(1))
+        gate.pass_through()
+
+    thread = Call(add_and_sleep)
+    gate.wait_until_reached()
+    node.box().ack_packet(key(1))
+    node.close()
+    Boxes(path).close()
+    gate.open()
+    thread.result()

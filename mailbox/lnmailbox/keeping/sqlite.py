@@ -36,6 +36,10 @@ _SYNC = {"full": "FULL", "normal": "NORMAL"}
 
 _FEW = 500  # variables in a statement
 
+# Without the GIL, a statement of a thread that sleeps is freed when the thread wakes up. So long
+# the file would stay locked after `close`.
+_CACHED = 128 if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
+
 
 class ChannelRow(NamedTuple):
     """A channel that has, or had, mail."""
@@ -115,6 +119,7 @@ class JournalFile:
                 timeout=0,
                 isolation_level=None,
                 check_same_thread=False,
+                cached_statements=_CACHED,
             )
         except (OSError, sqlite3.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else error
