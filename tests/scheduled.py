@@ -20,6 +20,7 @@ import pytest
 
 from lnmailbox import bell, clock, life
 from lnmailbox.failing import alarms, courier, workers
+from lnmailbox.keeping import commits
 from lnmailbox.receiving import selector
 from lnmailbox.routing import parking
 from scheduler import Choose, Run, Task, Waited, end_workers
@@ -190,10 +191,12 @@ class _Started:
 def installed() -> Iterator[None]:
     """Have the package use what is above. Its clocks, mailboxes and so on are to be made here."""
     names = {"Lock": Lock, "RLock": RLock, "Condition": Condition, "local": Local}
-    real = {name: getattr(threading, name) for name in ("current_thread", "main_thread")}
+    real = {
+        name: getattr(threading, name) for name in ("current_thread", "get_ident", "main_thread")
+    }
     fake = SimpleNamespace(**names, **real, TIMEOUT_MAX=threading.TIMEOUT_MAX)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (bell, life, selector, parking, clock, alarms, courier, workers):
+        for module in (bell, life, selector, commits, parking, clock, alarms, courier, workers):
             patch.setattr(module, "threading", fake)
         for module in (courier, workers):
             patch.setattr(module, "time", SimpleNamespace(sleep=_sleep))

@@ -69,7 +69,7 @@ DURABLE = [
         "mailboxes/durable.py",
         "        if not channel.is_saved:\n",
         "        if not channel.is_saved and adds:\n",
-        "durable_mailbox durable_orchestrator",
+        "decided",
     ),
     Mutant(
         "an ack stays in memory",
@@ -194,25 +194,19 @@ DURABLE = [
     ),
     # failing/decided.py
     Mutant(
-        "a Fail is handed over before it is decided",
-        "failing/decided.py",
-        "            if decision.is_written:\n                is_out",
-        "            if True:\n                is_out",
-        "durable_faults durable_mailbox",
-    ),
-    Mutant(
         "an Add whose Fail is being written can be acked",
         "failing/decided.py",
         "            claim.final = True\n",
         "            pass\n",
-        "durable_faults durable_mailbox release",
+        "decided",
     ),
     Mutant(
         "a Fail that could not be decided keeps its Add from being acked",
         "failing/decided.py",
         "                claim.final = False\n",
         "                pass\n",
-        "durable_faults durable_interrupts",
+        "decided durable_faults",
+        "The claim is given up just after that.",
     ),
     Mutant(
         "a Fail that the switch refused is forgotten",
@@ -227,7 +221,7 @@ DURABLE = [
         "        if is_out and fail_packet not in self._refused:\n"
         "            self._is_handed_over(row)\n",
         "",
-        "durable_faults durable_orchestrator",
+        "decided",
     ),
     Mutant(
         "Fails of an earlier process wait for the next deadline",

@@ -102,8 +102,7 @@ class DurableDesk(ReturnsDesk):
         try:
             row = entry.number
             self._decide(decision, claim, (row, self._channel.id, self._encoded(fail_packet)))
-            if decision.is_written:
-                is_out = super()._hand_over(attempt, fail_packet, expired=expired)
+            is_out = super()._hand_over(attempt, fail_packet, expired=expired)
         except BaseException as error:
             self._journal.settle(decision)
             if not decision.is_written:
