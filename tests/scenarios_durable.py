@@ -16,8 +16,7 @@ from node import channel, short
 from scenario_world import World, scenario
 from scheduler import Run
 
-
-_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Journalled(World):
@@ -43,7 +42,7 @@ class Journalled(World):
         return self.orchestrator.remove_mailbox(channel(1))
 
     def unless_refused(self, *calls: Callable[[], object]) -> Callable[[], list[object]]:
-        """Return a function that calls each, and returns what those returned that did not raise."""
+        """Return a function that calls each, and returns what those that don't raise return."""
 
         def caller() -> list[object]:
             done = []
@@ -116,7 +115,7 @@ def removing_against_failing_and_acking(run: Run) -> None:
     """Each packet is returned, failed or acked, and the file has nothing of it."""
     world = Journalled(run)
     world.add(1, 2, 3)
-    removed, failed, acked = run.play(
+    removed, *_ = run.play(
         world.remove,
         world.unless_refused(lambda: world.box.fail_add(add(1))),
         world.unless_refused(world.ack(2)),
@@ -163,6 +162,25 @@ def a_transaction_against_everything(run: Run) -> None:
 
     assert [3] == world.on_disk() == numbers(box.unacked())
     world.account(1, 2, 3)
+    world.stop()
+
+
+@scenario
+def removing_against_a_transaction(run: Run) -> None:
+    """What it acks is not returned, or it acks nothing."""
+    world = Journalled(run)
+    world.add(1, 2)
+    box = world.box
+
+    def transaction() -> None:
+        with world.journal.transaction():
+            box.ack_packet(key(1))
+        world.acked.append(1)
+
+    removed, _ = run.play(world.remove, world.unless_refused(transaction))
+
+    world.account(1, 2, left=removed)
+    assert [] == world.on_disk()
     world.stop()
 
 

@@ -78,6 +78,22 @@ def removing_against_delivering(run: Run) -> None:
 
 
 @scenario
+def removing_against_expiry_and_failing_and_acking(run: Run) -> None:
+    """Each packet is returned, failed or acked."""
+    node = Node(run)
+    box: Any = node.live()
+    node.deliver(1, 2, 3)
+    removed, *_ = run.play(
+        lambda: node.orchestrator.remove_mailbox(channel(1)),
+        lambda: node.clock.advance(EXPIRY),
+        lambda: box.fail_add(add(1)),
+        node.ack(2),
+    )
+    node.account(1, 2, 3, left=removed)
+    node.stop()
+
+
+@scenario
 def parked_adds_that_expire_against_binding(run: Run) -> None:
     """An Add that expires while it is parked is failed, or in the mailbox, or given back."""
     node = Node(run, parked_expiry=EXPIRY)

@@ -185,6 +185,34 @@ MISTAKES = {
         "if not self._setup_lock.acquire(blocking=False) and self._setup_lock is None:",
         "0:2 22:2",
     ),
+    "what a removal has returned can still be acked and failed": Mistake(
+        "removing_against_expiry_and_failing_and_acking",
+        "mailboxes.base BaseMailBox._let_go_locked",
+        "shelf.ack_all(list(shelf.unacked))",
+        "pass",
+        "",
+    ),
+    "a removal from a file does not wait for what is under way": Mistake(
+        "removing_against_a_transaction",
+        "mailboxes.durable DurableMailBox.release",
+        "journal.flush()",
+        "pass",
+        "19:1 6:1",
+    ),
+    "a Fail is decided while the mailbox is removed from the file": Mistake(
+        "removing_against_failing_and_acking",
+        "mailboxes.durable DurableMailBox.release",
+        "channel.is_removed = True",
+        "pass",
+        "50:1",
+    ),
+    "an Add whose Fail is being written can be acked": Mistake(
+        "failing_against_acking_on_disk",
+        "failing.decided DurableDesk._decide",
+        "claim.final = True",
+        "pass",
+        "23:1",
+    ),
 }
 
 
