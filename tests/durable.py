@@ -17,6 +17,7 @@ from lnmailbox.keeping.encrypters import EncrypterKind
 from lnmailbox.testing import Call, Switch
 from lnmailbox.testing.conformance.base import CHANNEL
 from lnmailbox.testing.conformance.callbacks import WrongEncrypter
+from node import Node
 
 CODEC = PacketCodec(
     [
@@ -131,3 +132,32 @@ class Fault:
     def strike(self, sql: str) -> None:
         if self.on and sql.startswith(self.start) and not sql.startswith("ROLLBACK"):
             raise self.error
+
+
+class Life:
+    """A node in a journal, process after process."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self.path = path
+        self.options = options
+        self.wall_clock = ManualClock(1.7e9)
+        self.begin()
+
+    def begin(self) -> None:
+        options = dict(self.options)
+        self.journal = open_journal(self.path, wall_clock=self.wall_clock)
+        factory = options.pop("factory", None) or self.journal.mailbox
+        self.node = Node(factory, journal=self.journal, **options)
+        self.switch = self.node.switch
+        self.orchestrator = self.node.orchestrator
+
+    def end(self) -> None:
+        Call(self.orchestrator.stop).result()
+        Call(self.journal.close).result()
+
+    def restart(self, *, killed: bool = True) -> Node:
+        path = kill(self.journal, self.path) if killed else self.path
+        self.end()
+        self.path = path
+        self.begin()
+        return self.node

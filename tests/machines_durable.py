@@ -5,6 +5,7 @@ After each step the file is read as it is on disk, by `sqlite3` alone, and compa
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import tempfile
@@ -18,18 +19,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from durable import kill, open_journal
-from lnmailbox import JournalError, MailBoxConfig, ManualClock
+from lnmailbox import JournalError, MailBoxConfig, MailOrchestrator, ManualClock
 from lnmailbox.testing.conformance.base import EXPIRY, key, numbers
 from lnmailbox.testing.switch import raiser
 from machines import (
     MAX_MESSAGES,
     MailBoxMachine,
+    NodeMachine,
     some_number,
     some_packets,
     some_span,
 )
-from node import channel
+from node import channel, short
 from plain_durable import PlainDurableMailBox
+from plain_durable_node import PlainDurableNode
 
 __all__ = ["DurableMachine", "DurableNodeMachine"]
 
@@ -40,6 +43,7 @@ SECOND = 10**9
 PACKETS = """
     SELECT hex(c.chan_id), is_add, p.chan_id, htlc_id, date, hex(substr(data, 12, 8))
     FROM lnmailbox_packet AS p JOIN lnmailbox_channel AS c ON c.id = channel ORDER BY p.id"""
+CHANNELS = "SELECT chan_id FROM lnmailbox_channel ORDER BY chan_id"
 FAILS = "SELECT hex(substr(data, 12, 8)) FROM lnmailbox_fail ORDER BY id"
 PARKED = "SELECT short_chan_id, is_add, htlc_id, date FROM lnmailbox_parked ORDER BY id"
 
@@ -268,6 +272,14 @@ class DurableNodeMachine(NodeMachine):
         self.process.date.advance(span)
         super().advance(span)
 
+    @rule(refuses=st.booleans())
+    def refuse(self, refuses: bool) -> None:
+        """Have the switch accept Fails from now on, or not."""
+        self.plain.refuses = refuses
+        self.switch.when.clear()
+        if refuses:
+            self.switch.when["forward_packets"] = raiser(ValueError)
+
     @rule(
         killed=st.booleans(),
         committed=st.sets(some_number),
@@ -300,9 +312,10 @@ class DurableNodeMachine(NodeMachine):
         self.process.check()
         with self.process.on_disk() as file:
             packets = [row[:4] for row in file.execute(PACKETS)]
-            fails = file.execute(FAILS).fetchall()
+            fails = [number_of(text) for (text,) in file.execute(FAILS)]
             parked = file.execute(PARKED).fetchall()
-        assert [] == fails
+            channels = file.execute(CHANNELS).fetchall()
+        assert sorted(itertools.chain(*self.plain.decided.values())) == sorted(fails)
         for number, box in self.plain.boxes.items():
             id_ = bytes(channel(number)).hex().upper()
             kept = [(item.kind == "add", item.number) for item in box.items]
@@ -313,6 +326,7 @@ class DurableNodeMachine(NodeMachine):
             assert kept == [(row[1], row[2]) for row in parked if row[0] == int(short(id_))]
             dates = [(DATE + date) * SECOND for kind, _, date in rows if kind == "add"]
             assert dates == [row[3] for row in parked if row[1] and row[0] == int(short(id_))]
+        assert channels == sorted(set(channels))
         assert len(parked) == sum(map(len, self.plain.parked_rows().values()))
 
     def teardown(self) -> None:

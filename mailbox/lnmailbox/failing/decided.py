@@ -125,7 +125,7 @@ class DurableDesk(ReturnsDesk):
         with self._life.lock:
             if entry.at is not claim:
                 return
-            self._channel.require_mine()
+            self._channel.require_staying()
             claim.final = True
             self._journal.submit(decision)
             self.open_fails += 1

@@ -38,10 +38,21 @@ class Channel:
 
     Attributes:
         id: what rows have in place of the 32 bytes.
-        is_saved: whether it has a row.
+        is_saved: whether it has a row, with this `short_chan_id`.
+        is_going: whether its mailbox is being removed. No Fail may be decided for it then: the
+            channel's row goes.
     """
 
-    __slots__ = ("__weakref__", "chan_id", "id", "is_saved", "owner", "short_chan_id", "was_taken")
+    __slots__ = (
+        "__weakref__",
+        "chan_id",
+        "id",
+        "is_going",
+        "is_saved",
+        "owner",
+        "short_chan_id",
+        "was_taken",
+    )
 
     def __init__(
         self, number: int, chan_id: ChannelID, short_chan_id: ShortChannelID, is_saved: bool
@@ -51,6 +62,7 @@ class Channel:
         self.short_chan_id = short_chan_id
         self.is_saved = is_saved
         self.owner: weakref.ref[Any] | None = None
+        self.is_going = False
         self.was_taken = False  # by another mailbox
 
     def row(self) -> tuple[int, bytes, int]:
@@ -59,6 +71,11 @@ class Channel:
     def require_mine(self) -> None:
         if self.was_taken:
             raise JournalError(f"channel {self.chan_id} has another mailbox by now")
+
+    def require_staying(self) -> None:
+        self.require_mine()
+        if self.is_going:
+            raise JournalError(f"channel {self.chan_id} is being removed")
 
 
 class ChannelJournal(Journal):
@@ -190,11 +207,16 @@ class ChannelJournal(Journal):
         """
         return self._read(self._file.parked_data)
 
-    def close_channel(self, channel: Channel) -> None:
-        """Forget a channel whose mailbox was removed, so that it may get another one."""
+    def close_channel(self, channel: Channel, *, stays: bool) -> None:
+        """Let another mailbox have a channel whose mailbox was removed.
+
+        Args:
+            stays: whether it has a row yet, because of Fails that were not accepted.
+        """
         with self._lock:
             channel.was_taken = True
-            self._channels.pop(channel.chan_id, None)
+            if not stays:
+                self._channels.pop(channel.chan_id, None)
 
     def packets(self, rows: Sequence[int]) -> dict[int, HTLCPacket]:
         """Return packets by their rows.

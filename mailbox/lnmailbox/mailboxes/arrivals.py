@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, Claim, Entry
 from ..keeping.rows import RowShelf
-from ..keeping.schema import Rows
 from ..packet import HTLCPacket
 
 if TYPE_CHECKING:
@@ -81,10 +80,13 @@ class Release(Ticket):
 
     __slots__ = ("_mailbox", "_packets")
 
-    def __init__(self, mailbox: DurableMailBox, packets: list[HTLCPacket], rows: Rows) -> None:
-        super().__init__(rows)
+    def __init__(self, mailbox: DurableMailBox, packets: list[HTLCPacket]) -> None:
+        super().__init__()
         self._mailbox = mailbox
         self._packets = packets
 
     def written(self) -> None:
-        self._mailbox._is_released(self._packets)
+        self._mailbox._is_released(self._packets, stays="closed" not in self.rows)
+
+    def undone(self) -> None:
+        self._mailbox._channel.is_going = False

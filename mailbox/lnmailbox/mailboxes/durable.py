@@ -355,21 +355,22 @@ class DurableMailBox(BaseMailBox):
     def release(self) -> list[HTLCPacket]:
         if self._released is None:
             self._channel.require_mine()
-            packets = self.unacked()
+            release = Release(self, self.unacked())
             with self._lock:
+                self._channel.is_going = True
                 entries = [*self._replies.unacked.values(), *self._adds.unacked.values()]
-                rows = rows_gone(entries)
-                if self._channel.is_saved and not self._durable_desk.open_fails:
-                    rows["closed"] = [(self._channel.id,)]
-            self._journal.commit(Release(self, packets, rows))
+                release.rows = rows_gone(entries)
+                if not self._durable_desk.open_fails:
+                    release.rows = {**release.rows, "closed": [(self._channel.id,)]}
+            self._journal.commit(release)
         return self._released or []
 
-    def _is_released(self, packets: list[HTLCPacket]) -> None:
+    def _is_released(self, packets: list[HTLCPacket], *, stays: bool) -> None:
         """Forget what is not on disk any more. After an interrupt, called again."""
         with self._lock:
             self._released = packets
             self._ack_locked([*self._replies.unacked, *self._adds.unacked], [])
-        self._journal.close_channel(self._channel)
+        self._journal.close_channel(self._channel, stays=stays)
 
     @property
     def _durable_desk(self) -> DurableDesk:
