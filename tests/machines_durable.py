@@ -20,12 +20,14 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from durable import kill, open_journal
 from lnmailbox import JournalError, MailBoxConfig, MailOrchestrator, ManualClock
-from lnmailbox.testing.conformance.base import EXPIRY, key, numbers
+from lnmailbox.testing.conformance.base import EXPIRY, add, key, numbers
 from lnmailbox.testing.switch import raiser
 from machines import (
     MAX_MESSAGES,
     MailBoxMachine,
     NodeMachine,
+    answer,
+    some_channel,
     some_number,
     some_packets,
     some_span,
@@ -143,6 +145,7 @@ class DurableMachine(MailBoxMachine):
         if refuses:
             self.switch.when["forward_packets"] = raiser(ValueError)
 
+    @precondition(lambda self: self.done % 4 == 3)  # or there is little else
     @rule(
         killed=st.booleans(),
         drift=st.sampled_from([0, 0, round(EXPIRY) // 2, 10**6, -7, -(10**6)]),
@@ -159,7 +162,7 @@ class DurableMachine(MailBoxMachine):
         if start:
             self.start()
 
-    @precondition(lambda self: self.done % 5 == 4)
+    @precondition(lambda self: self.done % 5 == 4)  # the same
     @rule(start=st.booleans())
     def next_mailbox(self, start: bool) -> None:
         """Give the channel another mailbox in the same process."""
@@ -272,6 +275,30 @@ class DurableNodeMachine(NodeMachine):
         self.process.date.advance(span)
         super().advance(span)
 
+    @precondition(lambda self: self.boxes)
+    @rule(data=st.data(), number=some_number, refuses=st.booleans())
+    def fail_add(self, data: st.DataObject, number: int, refuses: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.boxes)))
+        self.refuse(refuses)
+
+        assert self.plain.boxes[name].fail_add(number, True) == self.boxes[name].fail_add(
+            add(number)
+        )
+
+    @precondition(lambda self: self.boxes)
+    @rule(data=st.data(), packets=some_packets)
+    def add_all(self, data: st.DataObject, packets: list[tuple[str, int]]) -> None:
+        name = data.draw(st.sampled_from(sorted(self.boxes)))
+        new = [self.packet(*packet) for packet in packets]
+
+        assert self.plain.boxes[name].add(*packets) == answer(self.boxes[name].add_packets, new)
+
+    @rule(number=some_channel)
+    def come_back(self, number: int) -> None:
+        """Remove a mailbox, and give its channel another one."""
+        self.remove(number)
+        self.get_or_create(number)
+
     @rule(refuses=st.booleans())
     def refuse(self, refuses: bool) -> None:
         """Have the switch accept Fails from now on, or not."""
@@ -280,6 +307,7 @@ class DurableNodeMachine(NodeMachine):
         if refuses:
             self.switch.when["forward_packets"] = raiser(ValueError)
 
+    @precondition(lambda self: self.done % 4 == 3)  # or there is little else
     @rule(
         killed=st.booleans(),
         committed=st.sets(some_number),
