@@ -6,7 +6,8 @@ import pickle
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lnmailbox.keeping.encrypters import EncrypterKind
 from lnmailbox.testing import Call, Switch
 from lnmailbox.testing.conformance.base import CHANNEL
 from lnmailbox.testing.conformance.callbacks import WrongEncrypter
+from node import Node
 
 CODEC = PacketCodec(
     [
@@ -69,6 +71,19 @@ def sqlite_error(name: str, text: str) -> sqlite3.Error:
     return error
 
 
+FULL = sqlite_error("SQLITE_FULL", "database or disk is full")
+FSYNC = sqlite_error("SQLITE_IOERR_FSYNC", "disk I/O error")
+
+
+@contextmanager
+def closing_connection(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a file that no journal has open, and commit at the end."""
+    connection = sqlite3.connect(path)
+    with connection:
+        yield connection
+    connection.close()
+
+
 class Boxes:
     """A journal, and mailboxes in it by number."""
 
@@ -103,3 +118,46 @@ class Boxes:
         path = kill(self.journal, self.path) if killed else self.path
         self.close()
         return Boxes(path, **{**self.options, **options})
+
+
+class Fault:
+    """Raises an error at each statement that begins so, while it is `on`."""
+
+    def __init__(self, node: Boxes, error: sqlite3.Error, start: str = "") -> None:
+        self.on = True
+        self.error = error
+        self.start = start
+        Connection(node.journal, self.strike)
+
+    def strike(self, sql: str) -> None:
+        if self.on and sql.startswith(self.start) and not sql.startswith("ROLLBACK"):
+            raise self.error
+
+
+class Life:
+    """A node in a journal, process after process."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self.path = path
+        self.options = options
+        self.wall_clock = ManualClock(1.7e9)
+        self.begin()
+
+    def begin(self) -> None:
+        options = dict(self.options)
+        self.journal = open_journal(self.path, wall_clock=self.wall_clock)
+        factory = options.pop("factory", None) or self.journal.mailbox
+        self.node = Node(factory, journal=self.journal, **options)
+        self.switch = self.node.switch
+        self.orchestrator = self.node.orchestrator
+
+    def end(self) -> None:
+        Call(self.orchestrator.stop).result()
+        Call(self.journal.close).result()
+
+    def restart(self, *, killed: bool = True) -> Node:
+        path = kill(self.journal, self.path) if killed else self.path
+        self.end()
+        self.path = path
+        self.begin()
+        return self.node

@@ -19,6 +19,7 @@ class PlainMailBox:
     def begin(self):
         self.messages, self.is_latched = [], False
         self.running = self.stopped = False
+        self.forward_errors = 0
         self.counts = dict.fromkeys("acked failed redelivered refused".split(), 0)
 
     def reopen(self, renew):
@@ -75,8 +76,11 @@ class PlainMailBox:
         item = self.find(number, ["add"]) if can_encrypt else None
         if item:
             self.remove(item, "failed")
-            self.fails.append(number)
+            self.forward(number)
         return item is not None
+
+    def forward(self, number):
+        self.fails.append(number)
 
     def expire(self):
         """Fail what is due; return the numbers of all that was failed since the last call."""

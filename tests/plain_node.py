@@ -11,6 +11,7 @@ class PlainNode:
         self.max_parked, self.max_parked_channels = max_parked, max_parked_channels
         self.now, self.stopped = 0, False
         self.boxes, self.live, self.parked = {}, {}, {}  # by channel; by id; lists by id
+        self.fails = []  # what was failed just now
         self.refused = self.expired = self.failed_before = 0
 
     def get(self, channel):
@@ -65,7 +66,8 @@ class PlainNode:
 
     def expire(self):
         """Fail what is due; return the numbers of all that was failed, in no order."""
-        fails = [number for box in self.boxes.values() for number in box.expire()]
+        for channel, box in self.boxes.items():
+            self.forward(channel, box.expire())
         for id_, packets in list(self.parked.items()):
             due = [p for p in packets if p[0] == "add" and p[2] <= self.now]
             left = [p for p in packets if p not in due]
@@ -73,8 +75,12 @@ class PlainNode:
             if not left:
                 del self.parked[id_]
             self.expired += len(due)
-            fails += [number for _, number, _ in due]
+            self.forward(("parked", id_), [number for _, number, _ in due])
+        fails, self.fails = self.fails, []
         return sorted(fails)
+
+    def forward(self, name, numbers):
+        self.fails += numbers
 
     def stop(self):
         self.stopped = True

@@ -9,6 +9,7 @@ import pytest
 
 import lnmailbox.wire
 from bad_input import MODULES, ROWS, UNCHECKED, World, public_parameters
+from durable import open_journal
 from lnmailbox.wire.shown import shown
 
 WIRE = [getattr(lnmailbox.wire, name) for name in lnmailbox.wire.__all__]
@@ -84,6 +85,21 @@ def test_a_bad_argument_is_named_and_changes_nothing(name, bad):
             assert text == f"unknown htlc type: {type(bad).__name__}"
         else:
             assert shown(bad) in text or (len(text) < 1_000 and repr(bad) in text)
+        assert before == world.state()
+
+
+@pytest.mark.parametrize(
+    "name, bad", [case for case in CASES if case.values[0].startswith(("MailBox.", "MailOrch"))]
+)
+def test_a_bad_argument_changes_nothing_on_disk_either(tmp_path, name, bad):
+    """All packets of this world are in a journal."""
+    with open_journal(tmp_path / "journal") as journal, World(journal) as world:
+        before = world.state()
+
+        with pytest.raises(ROWS[name].error):
+            ROWS[name].call(world, bad)
+
+        assert len(before["file"]) > 5
         assert before == world.state()
 
 

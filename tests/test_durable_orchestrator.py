@@ -1,15 +1,14 @@
-"""Orchestrators with a journal: recovery, what is parked, binding, removal."""
+"""Orchestrators with a journal: recovery, what is parked, binding."""
 
 from __future__ import annotations
 
 import pytest
 
-from durable import Connection, kill, open_journal, sqlite_error
+from durable import Connection, Life, open_journal, sqlite_error
 from lnmailbox import (
     DurableMailBox,
     JournalError,
     MailBoxShuttingDown,
-    ManualClock,
     MemoryMailBox,
     PacketAlreadyExists,
     ParkedFull,
@@ -18,35 +17,6 @@ from lnmailbox import (
 from lnmailbox.testing import Call, wait_until_quiet
 from lnmailbox.testing.conformance.base import EXPIRY, add, key, numbers, packet, settle
 from node import Node, channel, received, short
-
-
-class Life:
-    """A node in a journal, process after process."""
-
-    def __init__(self, path, **options):
-        self.path = path
-        self.options = options
-        self.wall_clock = ManualClock(1.7e9)
-        self.begin()
-
-    def begin(self):
-        options = dict(self.options)
-        self.journal = open_journal(self.path, wall_clock=self.wall_clock)
-        factory = options.pop("factory", None) or self.journal.mailbox
-        self.node = Node(factory, journal=self.journal, **options)
-        self.switch = self.node.switch
-        self.orchestrator = self.node.orchestrator
-
-    def end(self):
-        Call(self.orchestrator.stop).result()
-        Call(self.journal.close).result()
-
-    def restart(self, *, killed=True):
-        path = kill(self.journal, self.path) if killed else self.path
-        self.end()
-        self.path = path
-        self.begin()
-        return self.node
 
 
 @pytest.fixture
@@ -310,77 +280,6 @@ def test_a_stopped_orchestrator_parks_nothing_and_leaves_what_is_parked(life, ca
     assert [1] == life.restart().parked()
 
 
-# Removal
-
-
-def test_a_removed_mailbox_leaves_nothing_on_disk(life):
-    life.node.live(1).add_packets([settle(1), add(2)])
-
-    assert [1, 2] == numbers(life.orchestrator.remove_mailbox(channel(1)))
-    assert [] == list(life.journal._file.channels())
-    box = life.node.live(1)
-    box.add_packet(add(3))
-    node = life.restart()
-    life.orchestrator.recover()
-    assert [3] == received(node.get(1))
-
-
-def test_a_removed_mailbox_leaves_fails_that_nobody_accepted(life):
-    life.switch.when["forward_packets"] = lambda: 1 / 0
-    box = life.node.live(1)
-    box.add_packets([add(1), add(2)])
-    box.fail_add(add(1))
-
-    assert [2] == numbers(life.orchestrator.remove_mailbox(channel(1)))
-    node = life.restart()
-    assert [channel(1)] == life.orchestrator.recover()
-    assert [1] == node.switch.next_fails(1)
-    wait_until_quiet(node.clock)
-
-
-def test_the_next_mailbox_of_a_channel_hands_over_the_fails_of_the_removed_one(life):
-    """The channel stands in the file once: the journal of a second one could not be opened."""
-    life.switch.when["forward_packets"] = lambda: 1 / 0
-    box = life.node.live(1)
-    box.add_packet(add(1))
-    box.fail_add(add(1))
-    life.orchestrator.remove_mailbox(channel(1))
-    life.switch.when.clear()
-    box = life.node.live(1)
-    box.add_packet(add(2))
-
-    assert [1] == life.switch.next_fails(1)
-    assert [] == life.journal._file.check()
-    node = life.restart()
-    life.orchestrator.recover()
-    assert [2] == received(node.get(1))
-    wait_until_quiet(node.clock)
-
-
-def test_removal_returns_what_an_earlier_process_left(life):
-    life.node.live(1).add_packets([settle(1), add(2)])
-    node = life.restart()
-    node.get(1)
-
-    assert [1, 2] == numbers(life.orchestrator.remove_mailbox(channel(1)))
-
-
-def test_a_mailbox_that_cannot_be_removed_from_disk_is_not_removed(life):
-    life.node.live(1).add_packet(add(1))
-    on = [True]
-    Connection(life.journal, lambda sql: no_deletes(sql, on))
-    with pytest.raises(JournalError):
-        life.orchestrator.remove_mailbox(channel(1))
-    on.clear()
-
-    assert [1] == numbers(life.orchestrator.remove_mailbox(channel(1)))
-
-
-def no_deletes(sql, on):
-    if on and sql.startswith("BEGIN"):
-        raise sqlite_error("SQLITE_FULL", "database or disk is full")
-
-
 def test_what_waits_for_others_is_refused_inside_a_transaction(life):
     """What goes to a live mailbox is not."""
     box = life.node.live(1)
@@ -453,22 +352,3 @@ def test_a_parked_add_that_expires_while_an_orchestrator_stops_is_kept_once(tmp_
     assert [1] == life.switch.next_fails(1)
     assert [] == list(life.journal._file.parked())
     life.end()
-
-
-def test_an_interrupted_removal_returns_the_packets_when_it_is_repeated(life, monkeypatch):
-    life.node.live(1).add_packets([settle(1), add(2)])
-    close = type(life.journal).close_channel
-    strikes = []
-
-    def interrupted_once(self, channel):
-        if not strikes:
-            strikes.append(1)
-            raise KeyboardInterrupt
-        close(self, channel)
-
-    monkeypatch.setattr(type(life.journal), "close_channel", interrupted_once)
-    with pytest.raises(KeyboardInterrupt):
-        life.orchestrator.remove_mailbox(channel(1))
-
-    assert [1, 2] == numbers(life.orchestrator.remove_mailbox(channel(1)))
-    assert [] == list(life.journal._file.packets())

@@ -295,3 +295,40 @@ def test_a_mailbox_that_lost_its_channel_acks_nothing_inside(node):
         box.release()
 
     assert ([], [1]) == on_disk(node)
+
+
+def test_a_transaction_writes_what_was_acked_before_it(tmp_path):
+    """Or a packet with the same key would be in the file beside the one that was acked."""
+    node = Boxes(tmp_path / "journal", lazy_acks=True)
+    box = node.box()
+    box.add_packets([add(1), add(2)])
+    box.ack_packet(key(1))
+    with pytest.raises(ZeroDivisionError), node.journal.transaction():
+        raise ZeroDivisionError
+    assert [1, 2] == kept(node)
+    with node.journal.transaction():
+        box.add_packet(add(1))
+
+    assert [2, 1] == kept(node)
+    assert [] == node.journal._queue
+    assert 0 == node.journal._lazy
+    node = node.after(killed=True)
+    assert [] == node.journal._file.check()
+    assert [key(2), key(1)] == node.box().held()
+    node.close()
+
+
+def kept(node):
+    with open_journal(kill(node.journal, node.path)) as journal:
+        return [row.key.htlc_id for row in journal._file.packets()]
+
+
+def test_who_waits_to_ack_is_told_that_a_transaction_did_it(node):
+    box = node.box()
+    box.add_packet(add(1))
+    with node.journal.transaction():
+        call = blocked(box.ack_packet, key(1))
+    assert call.result()
+
+    assert ([], []) == on_disk(node)
+    assert [] == node.journal._queue

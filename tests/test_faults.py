@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 
 import pytest
 
+from broken_log import raising_log
 from lnmailbox import ManualClock
 from lnmailbox.failing import courier, workers
 from lnmailbox.failing.alarms import _Watcher
@@ -109,31 +110,6 @@ def test_a_log_that_raises_changes_nothing(name, where):
         assert after == world.state()
 
         world.finish()
-
-
-@contextmanager
-def raising_log(where):
-    class Handler(logging.Handler):
-        def emit(self, record):
-            raise_error()
-
-    class Filter(logging.Filter):
-        def filter(self, record):
-            raise_error()
-
-    raise_error = raiser(OSError)
-    handler = Handler()
-    if where == "filter":
-        handler.addFilter(Filter())
-    logger = logging.getLogger("lnmailbox")
-    before = logger.level
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])

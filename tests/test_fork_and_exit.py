@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from durable import open_journal
 from lnmailbox.testing import PATIENCE
 
 SCRIPT = """
@@ -33,6 +34,80 @@ mailbox, _ = make(forward_packets=gate.pass_through)
 clock.advance(EXPIRY)
 gate.wait_until_reached()
 mailbox.add_packet(add(2))
+"""
+
+DURABLE = """
+from lnmailbox.testing.conformance.base import key
+from durable import open_journal
+
+journals = []
+
+def make_in(path, **when):
+    switch = Switch()
+    switch.when.update(when)
+    journal = open_journal(path)
+    journals.append(journal)
+    mailbox = journal.mailbox(MailBoxConfig(
+        short_chan_id=CHANNEL, chan_id=bytes(32), fetch_update=switch.fetch_update,
+        forward_packets=switch.forward_packets, clock=clock, expiry=EXPIRY))
+    mailbox.start()
+    mailbox.add_packets([add(1), add(2), add(3)])
+    return mailbox, switch
+
+path = sys.argv[1]
+gate.open()
+mailbox.stop()
+gate = Gate()
+mailbox, _ = make_in(path, forward_packets=gate.pass_through)
+mailbox.packet_outbox.get()
+clock.advance(EXPIRY)
+gate.wait_until_reached()
+mailbox.add_packet(add(4))
+"""
+
+FORK_DURABLE = """
+warnings.simplefilter("ignore")
+child = os.fork()
+if child:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    mailbox.add_packet(add(5))
+    os._exit(0)
+if "used" in sys.argv:
+    from lnmailbox import JournalError
+    for change in (lambda: mailbox.add_packet(add(6)), lambda: mailbox.ack_packet(key(1))):
+        try:
+            change()
+        except JournalError:
+            pass
+        else:
+            raise AssertionError
+    mailbox.stop()
+    new, switch = make_in(path + ".child")
+    clock.advance(EXPIRY)
+    assert [1, 2, 3] == switch.next_fails(3)
+    new.stop()
+    journals[-1].close()
+    os._exit(0)
+if "dropped" in sys.argv:
+    del mailbox, journals
+"""
+
+TRANSACTION = """
+def stay():
+    with journals[0].transaction() as connection:
+        connection.execute("CREATE TABLE own (x)")
+        mailbox.ack_packet(key(4))
+        mailbox.add_packet(add(7))
+        held.set()
+        threading.Event().wait()
+
+held = threading.Event()
+threading.Thread(target=stay, daemon=True).start()
+held.wait()
+for change in (lambda: mailbox.add_packet(add(8)), lambda: mailbox.ack_packet(key(4))):
+    threading.Thread(target=change, daemon=True).start()
+while len(journals[0]._queue) < 1:
+    pass
 """
 
 FORK = """
@@ -155,3 +230,39 @@ def test_a_forked_child_can_stop_a_mailbox_whose_watch_was_busy():
 def test_a_program_ends_though_receivers_are_blocked_and_a_courier_is_busy():
     """Nobody has stopped the mailbox. No traceback, no hang, and status 0."""
     assert ("", "", 0) == run(BLOCKED)
+
+
+def left_on_disk(path):
+    """Return the numbers of the packets and of the Fails that the next process finds."""
+    with open_journal(path) as journal:
+        assert [] == journal._file.check()
+        packets = [row.key.htlc_id for row in journal._file.packets()]
+        fails = [journal.codec.decode(data) for _, _, data in journal._file.fail_data()]
+        return packets, [packet.incoming_htlc_id for packet in fails]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("how", ["used", "ignored", "dropped"])
+def test_a_forked_child_does_no_harm_to_its_parents_journal(tmp_path, how):
+    """A courier of the parent is handing over a Fail. The child may have a journal of its own."""
+    path = tmp_path / "journal"
+
+    assert ("0", "", 0) == run(DURABLE + FORK_DURABLE, str(path), how)
+    packets, fails = left_on_disk(path)
+    assert [1, 3, 4, 5] == packets
+    assert [2] == fails
+
+
+def test_a_program_with_a_journal_ends_though_its_courier_is_busy(tmp_path):
+    """Nobody has stopped the mailbox or closed the file. The Fail is in it, and so is the rest."""
+    path = tmp_path / "journal"
+
+    assert ("", "", 0) == run(DURABLE + BLOCKED, str(path))
+    assert ([1, 3, 4], [2]) == left_on_disk(path)
+
+
+def test_a_program_ends_though_a_transaction_is_open_and_others_wait_for_it(tmp_path):
+    path = tmp_path / "journal"
+
+    assert ("", "", 0) == run(DURABLE + TRANSACTION, str(path))
+    assert ([1, 3, 4], [2]) == left_on_disk(path)

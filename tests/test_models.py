@@ -1,4 +1,4 @@
-"""Running mailboxes and the orchestrator against plain models, in thousands of random steps."""
+"""Running mailboxes and orchestrators, in memory and on disk, against plain models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from lnmailbox import MailBoxConfig
 from machines import Machine, MailBoxMachine, NodeMachine, run_steps
+from machines_durable import DurableMachine, DurableNodeMachine
 from serialising_mailbox import SerialisingMailBox
 
 
@@ -29,6 +30,9 @@ class SerialisingMachine(MailBoxMachine):
         return SerialisingMailBox(box._config, box.left())
 
 
-@pytest.mark.parametrize("machine", [MemoryMachine, SerialisingMachine, NodeMachine])
+@pytest.mark.parametrize(
+    "machine",
+    [MemoryMachine, SerialisingMachine, NodeMachine, DurableMachine, DurableNodeMachine],
+)
 def test_random_steps_do_as_the_model_says(machine: type[Machine]):
     run_steps(machine)

@@ -147,14 +147,14 @@ DURABLE = [
         "mailboxes/durable.py",
         "None if has_fails else channel",
         "channel",
-        "durable_orchestrator",
+        "durable_removal",
     ),
     Mutant(
         "a removed channel keeps its row",
         "mailboxes/arrivals.py",
         '            rows["closed"] = [(channel.id,)]\n',
         "            pass\n",
-        "durable_orchestrator",
+        "durable_removal",
     ),
     Mutant(
         "what was released can still be acked",
@@ -283,8 +283,8 @@ DURABLE = [
     Mutant(
         "a transaction that failed lets nobody else have the turn",
         "keeping/transaction.py",
-        "        journal._finish()\n        journal._release(self)\n\n\ndef _undo",
-        "        journal._finish()\n\n\ndef _undo",
+        "        journal._drop_done()\n        journal._release(self)\n\n\ndef _undo",
+        "        journal._drop_done()\n\n\ndef _undo",
         "durable_transaction",
     ),
     # routing/kept.py

@@ -38,7 +38,7 @@ class Channel:
 
     Attributes:
         id: what rows have in place of the 32 bytes.
-        is_saved: whether it has a row.
+        is_saved: whether it has a row, with this `short_chan_id`.
         is_removed: whether its mailbox was removed, so that nothing in it changes any more.
         was_taken: whether another mailbox has the channel.
     """

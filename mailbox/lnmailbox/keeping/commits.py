@@ -282,6 +282,20 @@ class Commits:
             self._queue = empty
             self._lazy = 0
 
+    def _kept(self) -> list[Ticket]:
+        """Return what is queued and has happened in memory already."""
+        with self._lock:
+            return [ticket for ticket in self._queue if ticket.keeps]
+
+    def _drop_done(self) -> None:
+        """Take out of the queue what a transaction has written."""
+        with self._lock:
+            queue = [ticket for ticket in self._queue if not ticket.is_over]
+            if len(queue) < len(self._queue):
+                self._queue = queue
+                kept = [ticket.rows for ticket in queue if ticket.keeps]
+                self._lazy = sum(len(values) for rows in kept for values in rows.values())
+
     def _write(self, batch: Batch) -> None:
         try:
             self.require_open()

@@ -40,6 +40,10 @@ _FEW = 500  # variables in a statement
 # the file would stay locked after `close`.
 _CACHED = 128 if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
+# Of a log that a large commit has made larger, when it is used again. SQLite writes the log into
+# the file every 1,000 pages, so otherwise it has 4 MiB.
+_LOG_BYTES = 8 << 20
+
 
 class ChannelRow(NamedTuple):
     """A channel that has, or had, mail."""
@@ -137,6 +141,7 @@ class JournalFile:
             execute("PRAGMA locking_mode = EXCLUSIVE")
             execute("PRAGMA journal_mode = WAL").fetchone()
             execute(f"PRAGMA synchronous = {synchronous}")
+            execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
             if sys.platform == "darwin":
                 execute("PRAGMA fullfsync = ON")
                 execute("PRAGMA checkpoint_fullfsync = ON")

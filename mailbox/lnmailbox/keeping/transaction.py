@@ -66,7 +66,8 @@ class Transaction(Gathering):
         journal.require_open()
         if not file.connection.in_transaction:
             raise JournalError("the transaction was ended inside, by whoever had its connection")
-        batch = Batch(list(self.tickets))
+        # What was acked before goes with it, so that no two rows have the same key.
+        batch = Batch([*journal._kept(), *self.tickets])
         batch.rows = merged(batch.tickets)
         file.write_into(batch.rows)
         journal._batch = batch
@@ -74,6 +75,7 @@ class Transaction(Gathering):
         batch.is_decided = True
         journal._transaction = None
         journal._finish()
+        journal._drop_done()
         journal._release(self)
 
     def _end(self) -> None:
@@ -101,6 +103,7 @@ class Transaction(Gathering):
         if journal._batch is None:
             _undo(self.tickets)
         journal._finish()
+        journal._drop_done()
         journal._release(self)
 
 

@@ -88,7 +88,7 @@ class Release(Ticket):
         self, mailbox: DurableMailBox, entries: Sequence[Entry], channel: Channel | None
     ) -> None:
         rows = rows_gone(entries)
-        if channel is not None and channel.is_saved:
+        if channel is not None:
             rows["closed"] = [(channel.id,)]
         super().__init__(rows)
         self._mailbox = mailbox
@@ -99,3 +99,6 @@ class Release(Ticket):
         self._mailbox._is_released(self._packets)
         if self._channel is not None:
             self._mailbox._journal.close_channel(self._channel)
+
+    def undone(self) -> None:
+        self._mailbox._channel.is_removed = False
