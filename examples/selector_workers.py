@@ -28,16 +28,13 @@ WORKERS = 4
 Handler = Callable[[ShortChannelID, list[HTLCPacket]], None]
 
 
-# [broken
 def serve_broken(selector: MailSelector, finished: threading.Event, handle: Handler) -> None:
     while not finished.is_set():
         for key in selector.select():
             packet = key.outbox.get()  # waits, if another worker took it first
             handle(key.data, [packet])
-    # broken]
 
 
-# [serve
 def serve(selector: MailSelector, finished: threading.Event, handle: Handler) -> None:
     while not finished.is_set():
         for key in selector.select():
@@ -46,7 +43,6 @@ def serve(selector: MailSelector, finished: threading.Event, handle: Handler) ->
             except queue.Empty:
                 continue  # another worker was faster
             handle(key.data, packets)
-    # serve]
 
 
 def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
@@ -126,7 +122,6 @@ def one_worker_that_is_overtaken(work: Callable[..., None]) -> str:
     return "serves the second mailbox" if second_served else "sits and waits at the first mailbox"
 
 
-# [main
 def main() -> None:
     boxes = [make_mailbox(number) for number in range(CHANNELS)]
     finished = threading.Event()
@@ -154,7 +149,6 @@ def main() -> None:
                 box.add_packet(an_add(number))
         for worker in workers:
             worker.join()
-    # main]
     for box in boxes:
         box.stop()
     print(f"{WORKERS} workers, {CHANNELS} mailboxes, {len(delivered)} packets")
