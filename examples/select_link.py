@@ -59,7 +59,6 @@ class Link:
                 else:
                     print("from the peer:", type(item).__name__, item.id)
 
-
     def on_packet(self, packet: HTLCPacket) -> None:
         print("to the peer:", type(packet.htlc).__name__, packet.incoming_htlc_id)
         self.uncommitted.append(packet)

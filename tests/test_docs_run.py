@@ -1,0 +1,121 @@
+"""The code in the pages runs and prints what they show, or is taken from an example that runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lnmailbox
+from lnmailbox.testing import PATIENCE
+from pages import code_of
+from running_pages import excerpts, is_excerpt, printed_and_shown
+
+
+@pytest.mark.parametrize("name", ["index.md", "tutorial.md", "mistakes.md"])
+def test_a_page_prints_what_it_shows(project, name):
+    """Block by block, in one namespace. No thread is left."""
+    text = (project / "docs" / name).read_text(encoding="utf-8")
+
+    pairs = printed_and_shown(text)
+
+    assert pairs
+    for printed, shown in pairs:
+        assert printed == shown
+
+
+def test_a_difference_would_be_noticed():
+    text = "```python\nprint(1)\n```\n```text\n2\n```\n```python\nprint(3)\n```\n"
+
+    assert [("1\n", "2\n"), ("3\n", "")] == printed_and_shown(text)
+
+
+EXAMPLES = {
+    "receiving.md": ["select_link"],
+    "many_channels.md": ["selector_workers"],
+    "asyncio.md": ["asyncio_link"],
+    "shutdown.md": ["graceful_shutdown"],
+    "durable.md": ["durable_node", "one_file"],
+    "processes.md": ["processes"],
+}
+"""Pages with code from examples; `test_examples.py` runs those."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_code_of_a_page_is_that_of_the_example(project, name):
+    """Each definition that is shown, and at least one from each example."""
+    page = (project / "docs" / name).read_text(encoding="utf-8")
+    sources = [
+        (project / "examples" / f"{example}.py").read_text(encoding="utf-8")
+        for example in EXAMPLES[name]
+    ]
+    pieces = excerpts(page)
+    long = [piece for piece in pieces if re.search(r"(?m)^(async )?(def|class|with) ", piece)]
+
+    assert [] == [one for one in long if not any(is_excerpt(one, src) for src in sources)]
+    assert [] == [src[:80] for src in sources if not any(is_excerpt(one, src) for one in pieces)]
+    assert [] == [one for one in EXAMPLES[name] if f"(../examples/{one}.py)" not in page]
+
+
+# The deadlock
+
+
+@pytest.fixture(scope="module")
+def stuck(project) -> str:
+    return (project / "docs" / "stuck.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def ended(stuck, tmp_path_factory) -> subprocess.CompletedProcess[str]:
+    """The code of the page, run as one script in a process of its own."""
+    script = tmp_path_factory.mktemp("stuck") / "stuck.py"
+    script.write_text("".join(code_of(stuck)), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 3,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def test_the_script_with_the_deadlock_ends_and_prints_what_is_shown(stuck, ended):
+    shown = re.findall(r"(?ms)^```text\n(.*?)^```$", stuck)
+
+    assert len(shown) == 4
+    assert ended.stdout == "".join(shown)
+
+
+def stacks_of(text: str) -> list[list[str]]:
+    """Return the stack of each thread: file and function, and the line in the script.
+
+    Files of the package are named from there.
+    """
+    text = text.replace(str(Path(lnmailbox.__file__).parent), "lnmailbox").replace("\\", "/")
+    frame = r'File "(lnmailbox/.+)", line .+ in (.+)|File ".*?(stuck.py)", (line .+)'
+    return [
+        [" ".join(found) for found in re.findall(frame, thread)]
+        for thread in re.split(r"(?m)^(?:Current thread|Thread) 0x", text)[1:]
+    ]
+
+
+def test_the_stacks_are_those_that_are_shown(stuck, ended):
+    """Of both threads, as far as they are shown, the newest first."""
+    [shown] = re.findall(r"(?ms)^```console\n(.*?)^```$", stuck)
+    stacks = stacks_of(shown)
+    printed = stacks_of(ended.stderr)
+    if is_shown_alone():
+        stacks = []
+
+    assert [2, 5] == [len(stack) for stack in stacks_of(shown)]
+    assert stacks == [whole[: len(stack)] for whole, stack in zip(printed, stacks, strict=False)]
+
+
+def is_shown_alone() -> bool:
+    """Whether `faulthandler` shows the current thread only, as it says in its documentation."""
+    return sys.version_info >= (3, 14) and not sys._is_gil_enabled()
