@@ -196,7 +196,7 @@ def test_totals_are_those_that_are_kept_of_removed_mailboxes(page):
 
 
 def test_the_terms_are_in_order_and_each_links_to_others_that_exist(page):
-    terms = sections(page("glossary.md"), "###")
+    terms = sections(page("glossary.md"), "##")
     anchors = {re.sub(r"[^\w\- ]", "", term.lower()).replace(" ", "-") for term in terms}
 
     assert len(terms) > 30
@@ -205,7 +205,7 @@ def test_the_terms_are_in_order_and_each_links_to_others_that_exist(page):
 
 
 def test_every_word_that_the_pages_need_is_a_term(page):
-    terms = sections(page("glossary.md"), "###")
+    terms = sections(page("glossary.md"), "##")
     needed = (
         "HTLC, Add, Settle, Fail, Reply, Circuit, Keystone, Commitment, Link, Switch, "
         "Short channel id, msat, Onion"
