@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lnmailbox
-from lnmailbox.testing import PATIENCE
+from lnmailbox import HTLCPacket, MailOrchestrator, MailOrchestratorConfig
+from lnmailbox.testing import PATIENCE, Switch
+from lnmailbox.wire import ChannelID, ShortChannelID, UpdateAddHTLC
 from pages import code_of
 from running_pages import excerpts, is_excerpt, printed_and_shown
 
@@ -59,6 +65,85 @@ def test_the_code_of_a_page_is_that_of_the_example(project, name):
     assert [] == [one for one in long if not any(is_excerpt(one, src) for src in sources)]
     assert [] == [src[:80] for src in sources if not any(is_excerpt(one, src) for one in pieces)]
     assert [] == [one for one in EXAMPLES[name] if f"(../examples/{one}.py)" not in page]
+
+
+# Code that needs a node around it
+
+
+@pytest.fixture
+def around(switch) -> dict[str, Any]:
+    """What the code of the how-to pages finds there: names, and a node with one channel."""
+    chan_id, short_chan_id = ChannelID(bytes(32)), ShortChannelID(880000, 1, 0)
+    config = MailOrchestratorConfig(
+        fetch_update=switch.fetch_update, forward_packets=switch.forward_packets
+    )
+    orchestrator = MailOrchestrator(config)
+    return {name: getattr(lnmailbox, name) for name in lnmailbox.__all__} | {
+        "ShortChannelID": ShortChannelID,
+        "fetch_update": switch.fetch_update,
+        "forward_packets": switch.forward_packets,
+        "chan_id": chan_id,
+        "short_chan_id": short_chan_id,
+        "packet": HTLCPacket(amount=1000, htlc=UpdateAddHTLC()),
+        "orchestrator": orchestrator,
+        "mailbox": orchestrator.get_or_create_mailbox(chan_id, short_chan_id),
+    }
+
+
+@pytest.fixture
+def switch() -> Switch:
+    return Switch()
+
+
+def run_blocks(page: Path, numbers: list[int], names: dict[str, Any]) -> str:
+    """Run these blocks of the page; return what they print."""
+    blocks = code_of(page.read_text(encoding="utf-8"))
+    with redirect_stdout(io.StringIO()) as printed:
+        for number in numbers:
+            exec(compile(blocks[number], f"{page.name}, block {number}", "exec"), names)
+    names["orchestrator"].stop()
+    return printed.getvalue()
+
+
+def test_a_channel_is_opened_and_closed_as_shown(project, around):
+    """The packet that was delivered is handed back."""
+    printed = run_blocks(project / "docs" / "many_channels.md", [0, -1], around)
+
+    assert printed == f"was not acked: {around['packet'].keystone}\n"
+
+
+def test_dust_is_counted_as_shown(project, around):
+    """An output of 1 sat is dust on both commitments."""
+    around["mailbox"].add_packet(around["packet"])
+    run_blocks(project / "docs" / "dust.md", [0], around)
+
+    assert (1000, 1000) == (around["local_msat"], around["remote_msat"])
+
+
+def test_numbers_are_read_as_shown(project, around):
+    printed = run_blocks(project / "docs" / "operating.md", [-1], around)
+
+    assert printed == "1 0 0 0\n"
+
+
+def test_every_metric_on_the_page_is_collected(project, around):
+    """And there are as many as it says."""
+    prometheus_client = pytest.importorskip("prometheus_client")
+    text = (project / "docs" / "operating.md").read_text(encoding="utf-8")
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(
+        importlib.import_module("lnmailbox.metrics").MailCollector(around["orchestrator"])
+    )
+    families = list(registry.collect())
+    samples = [sample for family in families for sample in family.samples]
+    labelled = {sample.name for sample in samples if sample.labels}
+    around["orchestrator"].stop()
+
+    alerts = set(re.findall(r"\blnmailbox_\w+", text))
+    assert len(alerts) == 6
+    assert set() == alerts - {sample.name for sample in samples}
+    assert f"{len(samples)} time series" in text
+    assert f"{len(families)} metrics, {['', '', '', '', 'four'][len(labelled)]} of which" in text
 
 
 # The deadlock
