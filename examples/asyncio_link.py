@@ -17,6 +17,7 @@ from lnmailbox.wire import (
 ADDS = 3
 
 
+# [packets
 async def serve_packets(box: MailBox, all_sent: asyncio.Event) -> None:
     async for packet in box.packet_outbox:  # until the mailbox is stopped
         print("to the peer:", type(packet.htlc).__name__, packet.incoming_htlc_id)
@@ -24,8 +25,10 @@ async def serve_packets(box: MailBox, all_sent: asyncio.Event) -> None:
         box.ack_packet(packet.in_key)
         if packet.incoming_htlc_id == ADDS - 1:
             all_sent.set()
+    # packets]
 
 
+# [messages
 async def serve_messages(box: MailBox, silence: asyncio.Event) -> None:
     received = 0
     while True:
@@ -39,6 +42,7 @@ async def serve_messages(box: MailBox, silence: asyncio.Event) -> None:
         else:
             received += 1
             print("from the peer:", type(message).__name__)
+    # messages]
 
 
 def switch(box: MailBox, told_to_end: threading.Event) -> None:

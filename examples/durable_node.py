@@ -25,6 +25,7 @@ CHAN_ID = ChannelID(b"\x01" * 32)
 SHORT_CHAN_ID = ShortChannelID(880000, 1, 0)
 
 
+# [state
 class ChannelState:
     """What this node has signed: here a table, in a node its channel database."""
 
@@ -43,6 +44,7 @@ class ChannelState:
 
     def close(self) -> None:
         self._db.close()
+        # state]
 
 
 class Switch:
@@ -52,14 +54,17 @@ class Switch:
     def fetch_update(self, short_chan_id: ShortChannelID) -> ChannelUpdate:
         raise LookupError(short_chan_id)
 
+    # [forward
     def forward_packets(self, stopping: object, *packets: HTLCPacket) -> None:
         """Take Fails from mailboxes. After a crash one may come twice: the first counts."""
         for packet in packets:
             if packet.in_key not in self.failed:  # a node looks into its circuits, on disk
                 self.failed.add(packet.in_key)
                 say(f"failed back: Add {packet.incoming_htlc_id}")
+        # forward]
 
 
+# [start
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[MailOrchestrator, ChannelState]]:
     """Open the files and take up the mail of the process before, if there was one."""
@@ -78,6 +83,7 @@ def started(folder: Path) -> Iterator[tuple[MailOrchestrator, ChannelState]]:
         # Before a peer is connected: what was signed is acked, the rest is delivered again.
         orchestrator.recover(committed=state.contains)
         yield orchestrator, state
+    # start]
 
 
 def node(folder: Path) -> None:
@@ -96,10 +102,12 @@ def node(folder: Path) -> None:
             say(f"to the peer: Add {packet.incoming_htlc_id}")
             if packet.incoming_htlc_id == 3 and not left:
                 os.kill(os.getpid(), signal.SIGKILL)  # sent to the peer, but not signed
+            # [link
             state.sign(CHAN_ID, packet.in_key)
             if packet.incoming_htlc_id == 2:
                 continue  # stands for a crash at this point: signed, but not acked
             box.ack_packet(packet.in_key)
+            # link]
         say(f"{box.statistics().adds_unacked} packets are left")
 
 

@@ -19,6 +19,7 @@ from lnmailbox.wire import ChannelID, ChannelUpdate, ShortChannelID, UpdateAddHT
 OFFLINE = 3  # the channel whose peer is away: nothing of it gets acked
 
 
+# [worker
 def serve(selector: MailSelector, closing: threading.Event) -> None:
     """Until told to close; then until there is no mail left."""
     while True:
@@ -33,6 +34,7 @@ def serve(selector: MailSelector, closing: threading.Event) -> None:
                 box.ack_packets([packet.in_key for packet in packets])
         if last_look and not ready:
             return
+    # worker]
 
 
 def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
@@ -48,6 +50,7 @@ def make_channel(orchestrator: MailOrchestrator, number: int) -> MailBox:
 
 
 def main() -> None:
+    # [main
     # As Ctrl-C does: KeyboardInterrupt in the main thread. A handler must not call into a
     # mailbox or selector itself: it may have interrupted one in the middle of a method.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -72,6 +75,7 @@ def main() -> None:
                 worker.join()
             print("the workers are done")
             orchestrator.stop()
+    # main]
     for box in boxes:
         left = box.statistics().adds_unacked
         print(f"{box.short_chan_id}: {left} unacked" + " (to be replayed)" * bool(left))

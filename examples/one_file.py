@@ -40,10 +40,12 @@ def node(path: Path) -> None:
                     HTLCPacket(incoming_htlc_id=number, htlc=UpdateAddHTLC(id=number))
                 )
         while mailbox.packet_outbox.qsize():
+            # [link
             packet = mailbox.packet_outbox.get()
             with journal.transaction() as database:
                 database.execute("INSERT INTO signed VALUES (?)", [packet.incoming_htlc_id])
                 mailbox.ack_packet(packet.in_key)
+                # link]
                 if packet.incoming_htlc_id == 2 and not signed:
                     os.kill(os.getpid(), signal.SIGKILL)
         say(f"left: {mailbox.statistics().adds_unacked}")

@@ -18,6 +18,7 @@ PACKETS = 1000
 DOOMED = 64  # how many packets the first link takes before it is killed
 
 
+# [node
 class Service:
     """What other processes may do with a mailbox. No call waits for longer than a second."""
 
@@ -53,8 +54,10 @@ def serve(mailbox: MailBox, authkey: bytes) -> str:
     server = Node(authkey=authkey).get_server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return str(server.address)
+    # node]
 
 
+# [link
 def link(address: str, authkey: bytes, reports: Any, max_packets: int | None = None) -> None:
     """Be a link: report each packet that it has committed, then ack it."""
     Node.register("mailbox")
@@ -68,6 +71,7 @@ def link(address: str, authkey: bytes, reports: Any, max_packets: int | None = N
             signal.pause()
         reports.send([packet.incoming_htlc_id for packet in packets])
         mailbox.ack_packets([packet.in_key for packet in packets])
+    # link]
     reports.send("no more mail")
 
 

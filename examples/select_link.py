@@ -22,6 +22,7 @@ from lnmailbox.wire import (
 CHANNEL = ShortChannelID(880000, 1, 1)
 
 
+# [link
 class Link:
     """Takes the mailbox's items one by one, and acks packets with the next commitment."""
 
@@ -58,6 +59,8 @@ class Link:
                     self.on_packet(item)
                 else:
                     print("from the peer:", type(item).__name__, item.id)
+
+    # link]
 
     def on_packet(self, packet: HTLCPacket) -> None:
         print("to the peer:", type(packet.htlc).__name__, packet.incoming_htlc_id)

@@ -28,13 +28,16 @@ WORKERS = 4
 Handler = Callable[[ShortChannelID, list[HTLCPacket]], None]
 
 
+# [broken
 def serve_broken(selector: MailSelector, finished: threading.Event, handle: Handler) -> None:
     while not finished.is_set():
         for key in selector.select():
             packet = key.outbox.get()  # waits, if another worker took it first
             handle(key.data, [packet])
+    # broken]
 
 
+# [serve
 def serve(selector: MailSelector, finished: threading.Event, handle: Handler) -> None:
     while not finished.is_set():
         for key in selector.select():
@@ -43,6 +46,7 @@ def serve(selector: MailSelector, finished: threading.Event, handle: Handler) ->
             except queue.Empty:
                 continue  # another worker was faster
             handle(key.data, packets)
+    # serve]
 
 
 def no_update(short_chan_id: ShortChannelID) -> ChannelUpdate:
@@ -135,6 +139,7 @@ def main() -> None:
                 finished.set()
                 selector.wake()  # the other workers wait for mail
 
+    # [workers
     with MailSelector() as selector:
         for box in boxes:
             selector.register(box.packet_outbox, data=box.short_chan_id)
@@ -144,6 +149,7 @@ def main() -> None:
         ]
         for worker in workers:
             worker.start()
+        # workers]
         for number in range(PACKETS):
             for box in boxes:
                 box.add_packet(an_add(number))

@@ -7,7 +7,7 @@ import re
 import textwrap
 from contextlib import redirect_stdout
 
-__all__ = ["excerpts", "is_excerpt", "printed_and_shown"]
+__all__ = ["is_excerpt", "printed_and_shown"]
 
 
 def printed_and_shown(text: str) -> list[tuple[str, str]]:
@@ -30,16 +30,6 @@ def printed_and_shown(text: str) -> list[tuple[str, str]]:
     if printed.getvalue():
         pairs.append((printed.getvalue(), ""))
     return pairs
-
-
-def excerpts(text: str) -> list[str]:
-    """Return the blocks of Python; a line of three dots parts two of them."""
-    blocks = re.findall(r"(?ms)^( *)```python\n(.*?)^\1```$", text)
-    return [
-        piece
-        for _, block in blocks
-        for piece in re.split(r"(?m)^\.\.\.\n", textwrap.dedent(block))
-    ]
 
 
 def is_excerpt(piece: str, source: str) -> bool:
