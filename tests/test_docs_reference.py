@@ -15,7 +15,7 @@ import pytest
 
 import lnmailbox
 from lnmailbox import MailBoxError, MailBoxStatistics, MailOrchestratorStatistics, OutboxStatistics
-from pages import quoted, rows
+from pages import exists, quoted, rows
 
 PACKAGE = Path(lnmailbox.__file__).parent
 
@@ -213,3 +213,16 @@ def test_every_word_that_the_pages_need_is_a_term(page):
     )
 
     assert [] == [word for word in needed.split(", ") if word not in terms]
+
+
+LNDS = {"ChannelLink", "htlcswitch.Switch", "commitment_signed"}
+"""Names in the glossary that are not this package's."""
+
+
+def test_every_name_in_the_glossary_exists(page):
+    """Here, in a message, in a packet or in a mailbox."""
+    owners = "", "wire.", "HTLCPacket.", "MailBox."
+    names = [name for name in quoted(page("glossary.md")) if not re.match(r"\d", name)]
+
+    assert LNDS < set(names)
+    assert LNDS == {name for name in names if not any(exists(owner + name) for owner in owners)}
