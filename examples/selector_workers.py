@@ -126,7 +126,6 @@ def one_worker_that_is_overtaken(work: Callable[..., None]) -> str:
     return "serves the second mailbox" if second_served else "sits and waits at the first mailbox"
 
 
-# [main
 def main() -> None:
     boxes = [make_mailbox(number) for number in range(CHANNELS)]
     finished = threading.Event()
@@ -140,6 +139,7 @@ def main() -> None:
                 finished.set()
                 selector.wake()  # the other workers wait for mail
 
+    # [workers
     with MailSelector() as selector:
         for box in boxes:
             selector.register(box.packet_outbox, data=box.short_chan_id)
@@ -149,12 +149,12 @@ def main() -> None:
         ]
         for worker in workers:
             worker.start()
+        # workers]
         for number in range(PACKETS):
             for box in boxes:
                 box.add_packet(an_add(number))
         for worker in workers:
             worker.join()
-    # main]
     for box in boxes:
         box.stop()
     print(f"{WORKERS} workers, {CHANNELS} mailboxes, {len(delivered)} packets")

@@ -42,8 +42,12 @@ def exists(name: str) -> bool:
     return path.is_file() and test in names_in(path)
 
 
-def table_rows(text: str) -> list[list[str]]:
-    return [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| [")]
+def sections(text: str) -> list[tuple[str, str]]:
+    """Return the headings of the third level, each with what stands below it."""
+    parts = re.split(r"(?m)^(?=##+ )", text)
+    return [
+        re.match(r"### (.+)\n((?s:.*))", part).groups() for part in parts if part[:4] == "### "
+    ]
 
 
 def anchor(heading: str) -> str:
@@ -67,13 +71,26 @@ def test_a_test_that_does_not_exist_would_be_noticed():
     assert not exists("no_such_file.py::test_every_test_that_is_named_exists")
 
 
-def test_every_guarantee_has_a_row_with_its_link_and_its_tests(page):
-    headings = re.findall(r"^### (.+)$", page("guarantees.md"), re.MULTILINE)
-    rows = table_rows(page("proof.md"))
-    links = [re.search(r"\[(.+)\]\(guarantees\.md#(.+)\)", row[0]).groups() for row in rows]
+def test_every_guarantee_has_a_section_with_its_link_and_its_tests(page):
+    headings = [heading for heading, _ in sections(page("guarantees.md"))]
+    proofs = sections(page("proof.md"))
+    links = [re.fullmatch(r"\[(.+)\]\(guarantees\.md#(.+)\)", name).groups() for name, _ in proofs]
 
     assert [(heading, anchor(heading)) for heading in headings] == links
-    assert all(any("::" in name for name in quoted(row[1])) for row in rows)
+    for heading, tests in proofs:
+        lines = tests.strip().splitlines()
+        assert lines, heading
+        assert [] == [line for line in lines if not re.fullmatch(r"- `[\w./]+(::\w+)+`", line)]
+
+
+def test_every_guarantee_links_to_its_tests(page):
+    """In the last line of its section."""
+    guarantees = sections(page("guarantees.md"))
+
+    assert len(guarantees) > 40
+    for heading, text in guarantees:
+        assert f"[Tests](proof.md#{anchor(heading)})" == text.strip().splitlines()[-1]
+    assert len(guarantees) == page("guarantees.md").count("[Tests](")
 
 
 def test_every_kind_of_test_is_in_a_file_that_exists(page):

@@ -6,7 +6,7 @@
     start_http_server(9100)
 
 The numbers are sums over all mailboxes, so there are as many time series for ten thousand
-channels as for one: 20 metrics, with one label, `kind`, of at most 4 values.
+channels as for one: 21 metrics, four of them with a label, `kind`, of at most 4 values.
 """
 
 from __future__ import annotations
