@@ -79,8 +79,8 @@ class Journal(Commits):
             self._next_id = first + count
         return range(first, first + count)
 
-    def load(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """Return the data of packets by id.
+    def load(self, ids: Sequence[int]) -> list[tuple[int, int, int, int, bytes]]:
+        """Return `id, is_add, chan_id, htlc_id, data` of packets.
 
         Raises:
             JournalError: it can't be read.
@@ -96,7 +96,7 @@ class Journal(Commits):
                 self._has_turn(me)
                 self.require_open()
             return read()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise JournalError(f"can't read {self._file.path}: {error}") from error
         finally:
             self._end_turn(me)

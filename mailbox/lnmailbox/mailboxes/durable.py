@@ -107,8 +107,10 @@ class DurableMailBox(BaseMailBox):
             else:
                 entry.deadline = NEVER + now - max(today - date, 0)
             found[is_an_add].append(entry)
-        self._reply_rows.restore(found[0])
-        self._add_rows.restore(found[1])
+        for shelf, entries in zip((self._reply_rows, self._add_rows), found, strict=True):
+            shelf.restore(entries)
+            if len(shelf.unacked) < len(entries):
+                raise JournalError(f"{self._journal} is damaged: two packets have the same key")
 
     def _rename(self, short_chan_id: ShortChannelID) -> None:
         super()._rename(short_chan_id)
