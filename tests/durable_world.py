@@ -35,6 +35,10 @@ class DurableWorld(World):
         self.journal.close()
         self.folder.cleanup()
 
+    def settle(self) -> None:
+        self.journal.flush()
+        super().settle()
+
     def check_file(self, place: str) -> None:
         """Assert that the next process finds what is in memory."""
         assert self.journal._turn is None
@@ -92,6 +96,12 @@ def transact_in_vain(world: Any) -> None:
         raise ZeroDivisionError
 
 
+def back_up(world: Any) -> None:
+    copy = Path(world.folder.name) / "copy"
+    copy.unlink(missing_ok=True)
+    world.journal.backup(copy)
+
+
 CHANGES: dict[str, Row] = {
     **{
         name: OPERATIONS[name]
@@ -134,7 +144,7 @@ CHANGES: dict[str, Row] = {
     "ack_packet of what is held": Row(held, lambda w: w.box.ack_packet(key(3))),
     "fail_add of what is held": Row(held, lambda w: w.box.fail_add(add(4))),
     "unacked of what is held": Row(held, lambda w: w.box.unacked()),
-    "backup": Row(calm, lambda w: w.journal.backup(Path(w.folder.name) / "copy")),
+    "backup": Row(calm, back_up),
     "remove_mailbox with a Fail": Row(
         refused, lambda w: w.orchestrator.remove_mailbox(w.box._channel.chan_id), partly=True
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, Claim, Entry
 from ..keeping.rows import RowShelf
+from ..keeping.tickets import Ticket
 from ..packet import HTLCPacket
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from ..errors import JournalError
 from ..failing.decided import DurableDesk
 from ..failing.desk import ReturnsDesk
 from ..keeping.channels import ChannelJournal
-from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
 from ..keeping.rows import ON_DISK, RowShelf
 from ..keeping.schema import signed
 from ..keeping.store import MemoryStore, Store
+from ..keeping.tickets import Ticket
 from ..life import Life
 from ..packet import CircuitKey, HTLCPacket, is_add, require_key, require_packet
 from ..wire import ShortChannelID
@@ -149,6 +149,7 @@ class DurableMailBox(BaseMailBox):
         classes = [is_add(packet) for packet in packets]
         data = [encode(packet) for packet in packets]
         arrival = Arrival(self)
+        self._journal.end_abandoned()
         try:
             with self._lock:
                 self._life.require_not_stopped()
@@ -221,6 +222,7 @@ class DurableMailBox(BaseMailBox):
         if isinstance(keys, CircuitKey):
             raise TypeError(f"keys must be several CircuitKeys, got one: ack_packet({keys!r})")
         keys = checked(keys, "keys", CircuitKey, require_key)
+        self._journal.end_abandoned()
         if self._journal.my_transaction() is not None:
             return self._ack_in_transaction(keys)
         return self._ack(keys)
@@ -383,8 +385,7 @@ class DurableMailBox(BaseMailBox):
         return super().has_mail() or self._durable_desk.open_fails > 0
 
     def statistics(self) -> MailBoxStatistics:
-        now = super().statistics()
-        held = self.held()
+        now, held = super().statistics(), self.held()
         return attrs.evolve(now, packets_held=len(held)) if held else now
 
     def describe(self) -> str:
