@@ -231,6 +231,8 @@ class ChannelJournal(Journal):
         for row, *of_row, data in self.load(rows):
             try:
                 packet = packets[row] = decode(data)
+            except MemoryError:
+                raise
             except Exception as error:
                 raise JournalError(
                     f"packet {row} in {self._file.path} can't be decoded: {error}"
