@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from contextlib import suppress
@@ -19,6 +20,9 @@ from long_runs import DOES_MANY
 from moments import Moment
 from operations import EXPECTED, is_between, outcome, repeat
 
+# A moment lies between the making of a connection and its assignment.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+
 SOME = [
     name
     for name in CHANGES
@@ -33,6 +37,8 @@ def quick_threads(monkeypatch, caplog):
     monkeypatch.setattr(workers, "_PAUSE", 0.0)
     monkeypatch.setattr(courier, "_LINGER", 0.0)
     caplog.set_level(logging.CRITICAL, "lnmailbox")
+    yield
+    gc.collect()  # of what is not closed, this says so while it is ignored
 
 
 @pytest.mark.parametrize(
