@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from durable import open_journal
 from lnmailbox import MailBoxConfig
 from lnmailbox.packet import is_add
-from operations import World
+from lnmailbox.testing.conformance.base import add, key, settle
+from lnmailbox.testing.switch import raiser
+from operations import OPERATIONS, Row, World, calm, keys, live
 
 # A thousand files are made here, each of which would wait for the disk several times.
 RAM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-CHANGES = [
-    "add_packet of a reply",
-    "add_packet of a first Add",
-    "add_packet of a duplicate",
-    "add_packets",
-    "ack_packet of a delivered reply",
-    "ack_packet of a waiting Add",
-    "ack_packet of a claimed Add",
-    "ack_packets",
-    "ack_packets of stuck",
-    "nack_packet of an Add",
-    "fail_add of a waiting Add",
-    "fail_add of a forwarded Add",
-    "fail_add of an overdue Add",
-    "fail_add of a stuck Add",
-    "reset_packets that are overdue",
-    "start",
-    "stop",
-    "short_chan_id",
-    "get_or_create_mailbox",
-    "deliver",
-    "deliver what is parked",
-    "bind_live_short_chan_id",
-    "drop_parked",
-    "remove_mailbox",
-]
 
 
 class DurableWorld(World):
@@ -58,6 +34,10 @@ class DurableWorld(World):
         super().__exit__(*error)
         self.journal.close()
         self.folder.cleanup()
+
+    def settle(self) -> None:
+        self.journal.flush()
+        super().settle()
 
     def check_file(self, place: str) -> None:
         """Assert that the next process finds what is in memory."""
@@ -79,3 +59,93 @@ class DurableWorld(World):
         for shelf in (self.box._reply_rows, self.box._add_rows):
             assert {} == shelf.coming
         assert [] == self.journal._file.check()
+
+
+def held(world: Any) -> None:
+    """All is held for a second mailbox of the channel, as for one of the next process."""
+    world.box.add_packets([settle(1), add(2), settle(3), add(4)])
+    world.box.stop()
+    world.box = world.journal.mailbox(world.box._config)
+    world.box.start()
+    world.wait_for_mail()
+
+
+def lazy(world: Any) -> None:
+    world.journal.lazy_acks = True
+    calm(world)
+
+
+def refused(world: Any) -> None:
+    """The Fail of 4 was refused, and stays on disk."""
+    live(world)
+    world.box.add_packets([settle(1), add(4), add(6)])
+    world.switch.when["forward_packets"] = raiser(ValueError)
+    world.box.fail_add(add(4))
+
+
+def transact(world: Any) -> None:
+    with world.journal.transaction():
+        world.box.ack_packets(keys(1, 4))
+        world.box.add_packets([settle(11), add(12)])
+
+
+def transact_in_vain(world: Any) -> None:
+    with suppress(ZeroDivisionError), world.journal.transaction():
+        world.box.ack_packets(keys(2, 3))
+        world.box.add_packet(add(12))
+        raise ZeroDivisionError
+
+
+def back_up(world: Any) -> None:
+    copy = Path(world.folder.name) / "copy"
+    copy.unlink(missing_ok=True)
+    world.journal.backup(copy)
+
+
+CHANGES: dict[str, Row] = {
+    **{
+        name: OPERATIONS[name]
+        for name in [
+            "add_packet of a reply",
+            "add_packet of a first Add",
+            "add_packet of a duplicate",
+            "add_packets",
+            "ack_packet of a delivered reply",
+            "ack_packet of a waiting Add",
+            "ack_packet of a claimed Add",
+            "ack_packets",
+            "ack_packets of stuck",
+            "nack_packet of an Add",
+            "fail_add of a waiting Add",
+            "fail_add of a forwarded Add",
+            "fail_add of an overdue Add",
+            "fail_add of a stuck Add",
+            "reset_packets that are overdue",
+            "start",
+            "stop",
+            "short_chan_id",
+            "get_or_create_mailbox",
+            "deliver",
+            "deliver what is parked",
+            "bind_live_short_chan_id",
+            "drop_parked",
+            "remove_mailbox",
+        ]
+    },
+    "transaction": Row(calm, transact),
+    "transaction that raises": Row(calm, transact_in_vain),
+    "transaction after lazy acks": Row(
+        lazy, lambda w: (w.box.ack_packet(key(2)), transact(w)), True
+    ),
+    "ack_packet, lazily": Row(lazy, lambda w: w.box.ack_packet(key(1))),
+    "ack_packets, lazily": Row(lazy, lambda w: w.box.ack_packets(keys(1, 2, 3, 4)), partly=True),
+    "reset_packets of what is held": Row(held, lambda w: w.box.reset_packets()),
+    "nack_packet of what is held": Row(held, lambda w: w.box.nack_packet(key(2))),
+    "ack_packet of what is held": Row(held, lambda w: w.box.ack_packet(key(3))),
+    "fail_add of what is held": Row(held, lambda w: w.box.fail_add(add(4))),
+    "unacked of what is held": Row(held, lambda w: w.box.unacked()),
+    "backup": Row(calm, back_up),
+    "remove_mailbox with a Fail": Row(
+        refused, lambda w: w.orchestrator.remove_mailbox(w.box._channel.chan_id), partly=True
+    ),
+}

@@ -46,7 +46,7 @@ def test_the_log_is_written_into_the_file_every_1000_pages(node):
         box.ack_packet(key(number))
         sizes.append(log_size(node))
 
-    assert 1_000 * 4_096 < max(sizes) < 4.5 * MIB
+    assert 3 * MIB < max(sizes) < 4.5 * MIB
     assert sizes[-1] == max(sizes)
 
 

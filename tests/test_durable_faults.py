@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from durable import FSYNC, FULL, Boxes, Fault, kill, open_journal
+from durable import FSYNC, FULL, Boxes, Connection, Fault, kill, open_journal, sqlite_error
 from lnmailbox import JournalError
 from lnmailbox.keeping import commits
 from lnmailbox.keeping.codec import PacketCodec
@@ -53,6 +53,80 @@ def test_everybody_who_shared_a_commit_that_failed_gets_the_error(node, statemen
     for number, box in enumerate(boxes):
         box.add_packets([add(number), settle(number)])
         assert [number, number] == numbers(drain(box.packet_outbox))
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("SQLITE_FULL", "database or disk is full"),
+        ("SQLITE_BUSY", "database is locked"),
+        ("SQLITE_READONLY_DBMOVED", "attempt to write a readonly database"),
+        ("SQLITE_TOOBIG", "string or blob too big"),
+    ],
+)
+def test_after_an_error_that_passes_all_goes_on(node, name, text):
+    """Adds have not happened, acks are in effect, and Fails are tried again."""
+    box = node.box()
+    box.add_packets([add(1), add(2), settle(3)])
+    fault = Fault(node, sqlite_error(name, text))
+    for call in (lambda: box.add_packet(add(4)), lambda: box.ack_packet(key(3))):
+        with pytest.raises(JournalError, match=text):
+            call()
+    assert not box.fail_add(add(2))
+    assert [1, 2] == numbers(box.unacked())
+    fault.on = False
+
+    assert box.fail_add(add(2))
+    box.add_packet(add(4))
+    node.journal.flush()
+    assert [1, 4] == [row.key.htlc_id for row in node.journal._file.packets()]
+    assert [1, 4] == numbers(drain(box.packet_outbox))
+
+
+def test_a_disk_that_becomes_read_only_refuses_changes_until_it_is_writable_again(node):
+    box = node.box()
+    box.add_packets([add(1), add(2)])
+    execute = node.journal._file.connection.execute
+    execute("PRAGMA query_only = ON")
+    for call in (lambda: box.add_packet(add(3)), lambda: box.ack_packet(key(1))):
+        with pytest.raises(JournalError, match="attempt to write a readonly database"):
+            call()
+    assert [2] == numbers(drain(box.packet_outbox))
+    execute("PRAGMA query_only = OFF")
+
+    box.add_packet(add(3))
+    assert [key(2), key(3)] == [row.key for row in node.journal._file.packets()]
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
+def test_a_leader_without_memory_has_done_nothing_and_the_others_go_on(node, statement):
+    """SQLite that has no memory is a `MemoryError`."""
+    boxes = [node.box(number) for number in (1, 2, 3)]
+    token = object()
+    assert node.journal._has_turn(token)
+    calls = [
+        blocked(box.add_packets, [add(number), settle(number)]) for number, box in enumerate(boxes)
+    ]
+    strikes = [statement]
+
+    def strike(sql):
+        if strikes and sql.startswith(statement):
+            strikes.clear()
+            raise MemoryError
+
+    Connection(node.journal, strike)
+    node.journal._release(token)
+
+    results = []
+    for call in calls:
+        try:
+            results.append(call.result())
+        except MemoryError:
+            results.append(MemoryError)
+    assert [None, None] == [result for result in results if result is not MemoryError]
+    for result, box in zip(results, boxes, strict=True):
+        assert (0 if result is MemoryError else 2) == box.packet_outbox.qsize()
+    assert 4 == len(list(node.journal._file.packets()))
 
 
 def test_an_ack_that_could_not_be_written_goes_with_the_next_commit(node):

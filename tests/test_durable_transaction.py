@@ -184,7 +184,6 @@ def test_what_would_wait_for_others_is_refused_inside(node):
         for call in (
             lambda: box.fail_add(add(1)),
             lambda: node.journal.backup("x"),
-            node.journal.close,
             lambda: node.journal.transaction().__enter__(),
         ):
             with pytest.raises(JournalError, match="inside a transaction"):
@@ -332,3 +331,48 @@ def test_who_waits_to_ack_is_told_that_a_transaction_did_it(node):
 
     assert ([], []) == on_disk(node)
     assert [] == node.journal._queue
+
+
+def close_inside(node):
+    with node.journal.transaction() as connection:
+        connection.execute("INSERT INTO state VALUES (7)")
+        node.box().ack_packet(key(1))
+        node.box().add_packet(add(3))
+        node.journal.close()
+
+
+def test_a_journal_that_is_closed_inside_undoes_the_transaction(node):
+    box = node.box()
+    box.add_packets([add(1), add(2)])
+    with pytest.raises(JournalError, match="is closed"):
+        close_inside(node)
+
+    assert [1, 2] == numbers(drain(box.packet_outbox))
+    with open_journal(node.path) as journal:
+        assert [1, 2] == [row.key.htlc_id for row in journal._file.packets()]
+
+
+@pytest.mark.parametrize("call", ["add_packet", "ack_packet", "flush", "transaction", "fail_add"])
+def test_a_transaction_that_nobody_ends_is_undone_by_the_next_call(node, call):
+    """An interrupt came when the end of its block began."""
+    box = node.box()
+    box.add_packets([add(1), add(2)])
+    transaction = node.journal.transaction()
+    transaction.__enter__().execute("INSERT INTO state VALUES (7)")
+    box.ack_packet(key(1))
+    box.add_packet(add(3))
+    waiting = blocked(box.ack_packet, key(2))
+    del transaction
+
+    {
+        "add_packet": lambda: box.add_packet(add(4)),
+        "ack_packet": lambda: box.ack_packet(key(9)),
+        "flush": node.journal.flush,
+        "transaction": lambda: node.journal.transaction().__enter__(),
+        "fail_add": lambda: box.fail_add(add(9)),
+    }[call]()
+    if call == "transaction":
+        node.journal.flush()
+    assert waiting.result()
+    assert ([], [1, 4] if call == "add_packet" else [1]) == on_disk(node)
+    assert [1] == numbers(drain(box.packet_outbox))[:1]

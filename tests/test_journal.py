@@ -66,28 +66,6 @@ def test_a_file_that_is_no_database_is_refused(path):
     assert b"no database" * 1000 == path.read_bytes()
 
 
-@pytest.mark.parametrize("at", [100, 4096, 3 * 4096, 6 * 4096])
-def test_a_damaged_file_is_refused_or_says_what_is_damaged(path, at):
-    """It is never half read."""
-    node = Boxes(path)
-    node.box().add_packets([add(number) for number in range(100)])
-    node.close()
-    data = bytearray(path.read_bytes())
-    data[at : at + 3000] = b"\xa5" * 3000
-    path.write_bytes(data)
-
-    with pytest.raises(JournalError):
-        read_all(path)
-
-
-def read_all(path):
-    node = Boxes(path)
-    try:
-        node.box().reset_packets()
-    finally:
-        node.close()
-
-
 def test_a_table_with_other_columns_is_refused(path):
     with closing_connection(path) as connection:
         connection.execute("CREATE TABLE lnmailbox_meta (name)")

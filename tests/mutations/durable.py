@@ -117,7 +117,7 @@ DURABLE = [
     Mutant(
         "a reset delivers packets that were not read",
         "mailboxes/durable.py",
-        "        self._read_all()\n        super().reset_packets()\n",
+        "        self.read_held()\n        super().reset_packets()\n",
         "        super().reset_packets()\n",
         "durable_mailbox durable_orchestrator",
     ),
@@ -276,7 +276,7 @@ DURABLE = [
     Mutant(
         "a transaction that raises keeps its mail",
         "keeping/transaction.py",
-        "        if exc_type is not None:\n            self._end()\n            return\n",
+        "        if not commits:\n            self._end()\n            return\n",
         "",
         "durable_transaction",
     ),
@@ -315,5 +315,41 @@ DURABLE = [
         "                mailbox.expire_held()\n            mailbox.reset",
         "                pass\n            mailbox.reset",
         "durable_orchestrator",
+    ),
+    Mutant(
+        "a transaction leaves out what was acked before it",
+        "keeping/transaction.py",
+        "Batch([*journal._kept(), *self.tickets])",
+        "Batch([*self.tickets])",
+        "durable_transaction",
+    ),
+    Mutant(
+        "what a transaction has written is written again",
+        "keeping/transaction.py",
+        "        journal._finish()\n        journal._drop_done()\n        journal._release(self)\n\n"
+        "    def _end",
+        "        journal._finish()\n        journal._release(self)\n\n    def _end",
+        "durable_transaction",
+    ),
+    Mutant(
+        "a transaction whose end was interrupted keeps the turn",
+        "keeping/commits.py",
+        "if mine is not None and mine.block() is None:",
+        "if False:",
+        "durable_transaction durable_interrupts",
+    ),
+    Mutant(
+        "a row may be about another packet than it has",
+        "keeping/channels.py",
+        "            if of_row != [is_add(packet), signed(chan_id), signed(htlc_id)]:\n",
+        "            if False:\n",
+        "channels damaged",
+    ),
+    Mutant(
+        "two rows may have one key",
+        "mailboxes/durable.py",
+        "            if len(shelf.unacked) < len(entries):\n",
+        "            if False:\n",
+        "durable_mailbox damaged channels",
     ),
 ]

@@ -11,10 +11,10 @@ from typing import Any
 import attrs
 
 from ..contract import MailBoxConfig
-from ..keeping.commits import Ticket
 from ..keeping.entry import Claim
 from ..keeping.journal import Journal
 from ..keeping.shelf import Shelf
+from ..keeping.tickets import Ticket
 from ..life import Life
 from ..packet import HTLCPacket
 from ..receiving.outbox import LocalOutbox

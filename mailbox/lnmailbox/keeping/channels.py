@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ..errors import JournalError
-from ..packet import HTLCPacket
+from ..packet import HTLCPacket, is_add
 from ..wire import ChannelID, ShortChannelID
 from .journal import Journal
 from .schema import signed, unsigned
@@ -121,6 +121,8 @@ class ChannelJournal(Journal):
             numbers = left.get(channel)
             if numbers is None:
                 numbers = left[channel] = array("q")
+            if is_add not in (0, 1):
+                raise ValueError(f"packet {row} is neither an Add nor a reply")
             numbers.extend((row, is_add, chan_id, htlc_id, date))
             if count % _REPORT == 0:
                 _logger.info("%s: %d packets read", self._file.path, count)
@@ -216,15 +218,23 @@ class ChannelJournal(Journal):
         """Return packets by their rows.
 
         Raises:
-            JournalError: one can't be read or decoded.
+            JournalError: one can't be read or decoded, or is not the one that its row is about.
         """
         packets = {}
         decode = self.codec.decode
-        for row, data in self.load(rows).items():
+        for row, *of_row, data in self.load(rows):
             try:
-                packets[row] = decode(data)
+                packet = packets[row] = decode(data)
+            except MemoryError:
+                raise
             except Exception as error:
                 raise JournalError(
                     f"packet {row} in {self._file.path} can't be decoded: {error}"
                 ) from error
+            chan_id, htlc_id = packet.in_key
+            if of_row != [is_add(packet), signed(chan_id), signed(htlc_id)]:
+                raise JournalError(
+                    f"the journal {self._file.path} is damaged: row {row} is about another packet "
+                    f"than {packet.in_key}, which it has"
+                )
         return packets

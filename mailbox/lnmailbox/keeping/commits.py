@@ -14,78 +14,16 @@ from typing import Any
 
 from ..bell import FOREVER, Bell, ring_first
 from ..errors import JournalError
-from .entry import Entry
-from .schema import Rows
 from .sqlite import JournalFile
+from .tickets import Batch, Gathering, Ticket, merged
 
-__all__ = ["Batch", "Commits", "Gathering", "Ticket", "merged", "passes"]
+__all__ = ["Commits", "passes"]
 
 _MANY = 1000  # changes that nobody waits for, after which somebody has to
 
 _PASSING = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_READONLY", "SQLITE_TOOBIG", "SQLITE_NOMEM")
 # As Python 3.10, which has no names of errors, and SQLite tell them.
 _PASSING_TEXTS = ("full", "locked", "readonly", "too big")
-
-
-class Ticket:
-    """Rows to be written together, and what follows.
-
-    Attributes:
-        rows: as in `JournalFile.write`.
-        keeps: whether the rows stay queued if nobody waits for them, or they could not be
-            written: what they say has happened in memory already.
-        is_over: whether it is decided.
-        is_written: whether the rows are in the file.
-        error: why they are not.
-    """
-
-    __slots__ = ("bell", "error", "is_over", "is_written", "keeps", "rows")
-
-    def __init__(self, rows: Rows | None = None, *, keeps: bool = False) -> None:
-        self.rows: Rows = {} if rows is None else rows
-        self.keeps = keeps
-        self.bell: Bell | None = None  # of the thread that waits
-        self.is_over = False
-        self.is_written = False
-        self.error: Exception | None = None
-
-    def written(self) -> None:
-        """Do what follows. Called in any thread; after an interrupt, called again."""
-
-    def undone(self) -> None:
-        """Let go of what was prepared. Called in any thread; perhaps again."""
-
-
-class Batch:
-    """Tickets that are written together.
-
-    Attributes:
-        rows: theirs; empty until they are about to be written.
-        is_decided: whether it is known if they are in the file.
-    """
-
-    __slots__ = ("error", "is_decided", "rows", "tickets")
-
-    def __init__(self, tickets: list[Ticket]) -> None:
-        self.tickets = tickets
-        self.rows: Rows = {}
-        self.is_decided = False
-        self.error: Exception | None = None
-
-
-class Gathering:
-    """What a thread does inside a transaction.
-
-    Attributes:
-        thread: which one.
-        tickets: what is written at its end.
-        acked: what is acked then.
-    """
-
-    def __init__(self) -> None:
-        self.thread = 0
-        self.tickets: list[Ticket] = []
-        self.acked: set[Entry] = set()
 
 
 class Commits:
@@ -115,6 +53,7 @@ class Commits:
 
     def require_no_transaction(self, what: str) -> None:
         """Raise `JournalError` if this thread is in a `transaction` of this journal."""
+        self.end_abandoned()
         if self.my_transaction() is not None:
             raise JournalError(f"{what} can't be called inside a transaction of its journal")
 
@@ -122,6 +61,15 @@ class Commits:
         """Return the transaction that this thread is in; None if it is in none."""
         mine = self._transaction
         return mine if mine is not None and mine.thread == threading.get_ident() else None
+
+    def end_abandoned(self) -> None:
+        """Undo the transaction of this thread if an interrupt has ended its block only.
+
+        Called with no lock held.
+        """
+        mine = self.my_transaction()
+        if mine is not None and mine.block() is None:
+            mine.end(commits=False)
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a ticket, or have the transaction of this thread write it.
@@ -169,6 +117,7 @@ class Commits:
         Raises:
             JournalError: it could not be written.
         """
+        self.end_abandoned()
         try:
             self.submit(ticket)
             self.wait(ticket)
@@ -366,16 +315,6 @@ class Commits:
         if isinstance(who, Ticket) and who not in others:
             who.undone()
             who.is_over = True
-
-
-def merged(tickets: list[Ticket]) -> Rows:
-    if len(tickets) == 1:
-        return tickets[0].rows
-    rows: dict[str, list[tuple[Any, ...]]] = {}
-    for ticket in tickets:
-        for name, values in ticket.rows.items():
-            rows.setdefault(name, []).extend(values)
-    return rows
 
 
 def _ring(ticket: Ticket) -> None:

@@ -79,8 +79,8 @@ class Journal(Commits):
             self._next_id = first + count
         return range(first, first + count)
 
-    def load(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """Return the data of packets by id.
+    def load(self, ids: Sequence[int]) -> list[tuple[int, int, int, int, bytes]]:
+        """Return `id, is_add, chan_id, htlc_id, data` of packets.
 
         Raises:
             JournalError: it can't be read.
@@ -95,11 +95,14 @@ class Journal(Commits):
             if self.my_transaction() is None:
                 self._has_turn(me)
                 self.require_open()
-            return read()
-        except sqlite3.Error as error:
-            raise JournalError(f"can't read {self._file.path}: {error}") from error
-        finally:
+            found = read()
             self._end_turn(me)
+        except BaseException as error:
+            self._end_turn(me)  # again, if an interrupt came when it began
+            if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+                raise JournalError(f"can't read {self._file.path}: {error}") from error
+            raise
+        return found
 
     # For users
 
@@ -148,7 +151,9 @@ class Journal(Commits):
             self._has_turn(me)
             self.require_open()
             self._file.connection.backup(copy, pages=1000, progress=let_others, sleep=0.01)
+            self._end_turn(me)
         except BaseException as error:
+            self._end_turn(me)
             copy.close()
             with suppress(OSError):
                 Path(path).unlink()
@@ -156,19 +161,18 @@ class Journal(Commits):
                 raise JournalError(f"can't write the backup {path}: {error}") from error
             raise
         finally:
-            self._end_turn(me)
             copy.close()
 
     def close(self) -> None:
         """Write what is queued, and close the file. Idempotent.
 
         Mailboxes of this journal raise `JournalError` from then on when they should change or
-        read the file. Stop them first.
-
-        Raises:
-            JournalError: this thread is in a transaction of it.
+        read the file. Stop them first. A transaction that this thread is in is undone, and raises
+        `JournalError` at its end.
         """
-        self.require_no_transaction("close")
+        mine = self.my_transaction()
+        if mine is not None:
+            mine.end(commits=False)
         me = object()
         try:
             self._has_turn(me)
@@ -177,8 +181,10 @@ class Journal(Commits):
             self._trouble = self._trouble or "is closed"
             self._work()  # what came meanwhile
             self._file.close()
-        finally:
             self._end_turn(me)
+        except BaseException:
+            self._end_turn(me)
+            raise
 
     def __enter__(self: _Self) -> _Self:
         return self

@@ -40,8 +40,7 @@ _FEW = 500  # variables in a statement
 # the file would stay locked after `close`.
 _CACHED = 128 if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
-# Of a log that a large commit has made larger, when it is used again. SQLite writes the log into
-# the file every 1,000 pages, so otherwise it has 4 MiB.
+# SQLite writes the log into the file every 1,000 pages, 4 MiB. A large commit makes it larger.
 _LOG_BYTES = 8 << 20
 
 
@@ -96,7 +95,7 @@ class JournalFile:
             self._open(_SYNC[sync])
         except BaseException as error:
             self.connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
                 raise JournalError(f"can't open the journal {self.path}: {_why(error)}") from error
             raise
 
@@ -212,17 +211,17 @@ class JournalFile:
             "SELECT id, channel, is_add, chan_id, htlc_id, date FROM lnmailbox_packet ORDER BY id"
         )
 
-    def load(self, ids: Sequence[int]) -> dict[int, bytes]:
-        """Return the data of the packets with these ids."""
-        found: dict[int, bytes] = {}
+    def load(self, ids: Sequence[int]) -> list[tuple[int, int, int, int, bytes]]:
+        """Return `id, is_add, chan_id, htlc_id, data` of the packets with these ids."""
+        found: list[tuple[int, int, int, int, bytes]] = []
         for start in range(0, len(ids), _FEW):
             some = ids[start : start + _FEW]
             marks = ",".join("?" * len(some))
-            found.update(
-                self.connection.execute(
-                    f"SELECT id, data FROM lnmailbox_packet WHERE id IN ({marks})", some
-                ).fetchall()
-            )
+            found += self.connection.execute(
+                "SELECT id, is_add, chan_id, htlc_id, data FROM lnmailbox_packet"
+                f" WHERE id IN ({marks})",
+                some,
+            ).fetchall()
         return found
 
     def channel_ids(self) -> list[tuple[int, bytes, int]]:
@@ -392,8 +391,10 @@ def _size(path: str) -> int:
         return 0
 
 
-def _why(error: sqlite3.Error) -> str:
+def _why(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, UnicodeDecodeError):  # SQLite's own text, which names what is damaged
+        return f"it is damaged ({text})"
     if "locked" in text:
         return f"somebody has it open, in this process or another ({text})"
     return text

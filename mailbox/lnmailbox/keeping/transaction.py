@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 
 from ..errors import JournalError
-from .commits import Batch, Commits, Gathering, Ticket, merged, passes
+from .commits import Commits, passes
 from .sqlite import JournalFile
+from .tickets import Batch, Gathering, Ticket, merged
 
 __all__ = ["Transaction"]
 
 
-class Transaction(Gathering):
+class Transaction:
     """See `Journal.transaction`."""
+
+    __slots__ = ("__weakref__", "_inside")
+
+    def __init__(self, journal: Commits) -> None:
+        self._inside = _Inside(journal)
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._inside.begin(weakref.ref(self))
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._inside.end(commits=exc_type is None)
+
+
+class _Inside(Gathering):
+    """What is done in the block of a `Transaction`.
+
+    An interrupt may come when `__exit__` begins, and then nobody ends it. So this is not the
+    object that the `with` statement has: when that is gone, and this is not over, the next call
+    of the thread ends it.
+    """
 
     def __init__(self, journal: Commits) -> None:
         super().__init__()
         self._journal = journal
 
-    def __enter__(self) -> sqlite3.Connection:
+    def begin(self, block: weakref.ref[Transaction]) -> sqlite3.Connection:
+        self.block = block
         journal = self._journal
         journal.require_open()
         journal.require_no_transaction("transaction")
@@ -41,13 +69,8 @@ class Transaction(Gathering):
             raise
         return connection
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if exc_type is not None:
+    def end(self, *, commits: bool) -> None:
+        if not commits:
             self._end()
             return
         journal = self._journal

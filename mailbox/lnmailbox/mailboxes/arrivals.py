@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..keeping.channels import Channel
-from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, Claim, Entry
 from ..keeping.rows import RowShelf
+from ..keeping.tickets import Ticket
 
 if TYPE_CHECKING:
     from .durable import DurableMailBox
@@ -92,7 +92,7 @@ class Release(Ticket):
             rows["closed"] = [(channel.id,)]
         super().__init__(rows)
         self._mailbox = mailbox
-        self._packets = [entry.packet for entry in entries]
+        self._packets = [entry.packet for entry in entries if entry.packet is not None]
         self._channel = channel
 
     def written(self) -> None:

@@ -11,12 +11,12 @@ from ..errors import JournalError
 from ..failing.decided import DurableDesk
 from ..failing.desk import ReturnsDesk
 from ..keeping.channels import ChannelJournal
-from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
 from ..keeping.rows import ON_DISK, RowShelf
 from ..keeping.schema import signed
 from ..keeping.store import MemoryStore, Store
+from ..keeping.tickets import Ticket
 from ..life import Life
 from ..packet import CircuitKey, HTLCPacket, is_add, require_key, require_packet
 from ..wire import ShortChannelID
@@ -106,8 +106,10 @@ class DurableMailBox(BaseMailBox):
             else:
                 entry.deadline = NEVER + now - max(today - date, 0)
             found[is_an_add].append(entry)
-        self._reply_rows.restore(found[0])
-        self._add_rows.restore(found[1])
+        for shelf, entries in zip((self._reply_rows, self._add_rows), found, strict=True):
+            shelf.restore(entries)
+            if len(shelf.unacked) < len(entries):
+                raise JournalError(f"{self._journal} is damaged: two packets have the same key")
 
     def _rename(self, short_chan_id: ShortChannelID) -> None:
         super()._rename(short_chan_id)
@@ -146,6 +148,7 @@ class DurableMailBox(BaseMailBox):
         classes = [is_add(packet) for packet in packets]
         data = [encode(packet) for packet in packets]
         arrival = Arrival(self)
+        self._journal.end_abandoned()
         try:
             with self._lock:
                 self._life.require_not_stopped()
@@ -218,6 +221,7 @@ class DurableMailBox(BaseMailBox):
         if isinstance(keys, CircuitKey):
             raise TypeError(f"keys must be several CircuitKeys, got one: ack_packet({keys!r})")
         keys = checked(keys, "keys", CircuitKey, require_key)
+        self._journal.end_abandoned()
         if self._journal.my_transaction() is not None:
             return self._ack_in_transaction(keys)
         return self._ack(keys)
@@ -300,16 +304,16 @@ class DurableMailBox(BaseMailBox):
 
     def reset_packets(self) -> None:
         self._life.require_not_stopped()
-        self._read_all()
+        self.read_held()
         super().reset_packets()
 
     def unacked(self) -> list[HTLCPacket]:
-        self._read_all()
+        self.read_held()
         return super().unacked()
 
     def dust_packets(self) -> tuple[int, int]:
         if self._is_dust is not None:
-            self._read_all()
+            self.read_held()
         return super().dust_packets()
 
     def expire_held(self) -> None:
@@ -319,16 +323,13 @@ class DurableMailBox(BaseMailBox):
             for entry in self._add_rows.held():
                 entry.deadline = min(entry.deadline, now)
 
-    def read_held(self) -> None:
-        """Read what is held, so that the reset that follows reads nothing."""
-        self._read_all()
-
     def _entries(self, key: CircuitKey) -> list[Entry]:
         with self._lock:
             found = [shelf.unacked.get(key) for shelf in (self._replies, self._adds)]
         return [entry for entry in found if entry is not None]
 
-    def _read_all(self) -> None:
+    def read_held(self) -> None:
+        """Read what is held, so that the reset that follows reads nothing."""
         with self._lock:
             entries = self._reply_rows.unread() + self._add_rows.unread()
         self._read(entries)
@@ -356,7 +357,7 @@ class DurableMailBox(BaseMailBox):
             journal, channel = self._journal, self._channel
             journal.require_no_transaction("release")
             channel.require_not_taken()
-            self._read_all()
+            self.read_held()
             with self._lock:
                 channel.is_removed = True  # from here on nothing more is acked or failed
             journal.flush()  # and this is the end of what was under way
@@ -383,8 +384,7 @@ class DurableMailBox(BaseMailBox):
         return super().has_mail() or self._durable_desk.open_fails > 0
 
     def statistics(self) -> MailBoxStatistics:
-        now = super().statistics()
-        held = self.held()
+        now, held = super().statistics(), self.held()
         return attrs.evolve(now, packets_held=len(held)) if held else now
 
     def describe(self) -> str:

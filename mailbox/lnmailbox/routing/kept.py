@@ -9,9 +9,9 @@ import attrs
 from ..clock import seconds_to_ns
 from ..contract import MailBox, MailBoxConfig, SwitchConfig
 from ..errors import JournalError, PacketAlreadyExists, UnknownHTLCType
-from ..keeping.commits import Ticket
 from ..keeping.entry import NEVER
 from ..keeping.schema import signed, unsigned
+from ..keeping.tickets import Ticket
 from ..mailboxes.durable import DurableMailBox
 from ..mailboxes.sqlite_journal import SQLiteJournal
 from ..packet import CircuitKey, HTLCPacket, is_add
