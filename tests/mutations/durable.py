@@ -326,8 +326,9 @@ DURABLE = [
     Mutant(
         "what a transaction has written is written again",
         "keeping/transaction.py",
-        "        journal._finish()\n        journal._drop_done()\n        journal._release(self)\n\n"
-        "    def _end",
+        "        journal._finish()\n"
+        "        journal._drop_done()\n"
+        "        journal._release(self)\n\n    def _end",
         "        journal._finish()\n        journal._release(self)\n\n    def _end",
         "durable_transaction",
     ),
