@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
+from pathlib import Path
 
 from docutils.nodes import Element
 from sphinx.addnodes import pending_xref
@@ -19,7 +21,8 @@ project = "lnmailbox"
 copyright = "2026, lnmailbox contributors"  # noqa: A001
 version = release = importlib.metadata.version("lnmailbox")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "names"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"lnmailbox {version}"

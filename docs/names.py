@@ -1,0 +1,193 @@
+"""Lets names in backticks lead to the reference, and the reference to the source.
+
+In a page, `MailBox.add_packet` becomes a link to the reference. A name of the inside, such as
+`keeping.shelf.Shelf.reset`, has no place there and leads to its line in the source. Pages stay
+plain Markdown; this happens when they are built.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import desc, desc_signature
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+import lnmailbox
+
+PACKAGE = Path(lnmailbox.__file__).parent
+PREFIXES = "", "wire.", "testing.", "contract.", "sphinx.", "metrics."
+"""Where a name without its module is looked for, in this order."""
+PORT_PREFIXES = "reference.mailbox.", "reference.", *PREFIXES
+
+
+def owners_of(name: str) -> Iterator[str]:
+    """Yield the name and those under which the bases of its class have it."""
+    yield name
+    owner, _, member = name.rpartition(".")
+    try:
+        cls = pkgutil.resolve_name(f"lnmailbox.{owner}") if owner else None
+    except (AttributeError, ImportError):
+        return
+    if isinstance(cls, type):
+        for base in cls.__mro__[1:]:
+            module = base.__module__.removeprefix("lnmailbox.")
+            yield f"{base.__name__}.{member}"
+            yield f"{module}.{base.__name__}.{member}"
+
+
+@cache
+def lines_of(path: Path) -> dict[str, int]:
+    """Return the line of every class, function and field in a module."""
+    lines: dict[str, int] = {}
+
+    def note(body: list[ast.stmt], scope: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                lines.setdefault(scope + node.name, node.lineno)
+                is_class = isinstance(node, ast.ClassDef)
+                note(node.body if is_class else [], f"{scope}{node.name}.")
+                for inner in [] if is_class else ast.walk(node):
+                    if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
+                        if ast.unparse(inner.value) == "self":
+                            lines.setdefault(scope + inner.attr, inner.lineno)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                for target in getattr(node, "targets", None) or [node.target]:
+                    lines.setdefault(scope + ast.unparse(target), node.lineno)
+
+    note(ast.parse(path.read_text(encoding="utf-8")).body, "")
+    return lines
+
+
+def source_of(name: str) -> tuple[str, int] | None:
+    """Return the module, as a path in the package, and the line of a name in the package."""
+    module, rest = PACKAGE, name.split(".")
+    while rest and (module / rest[0]).is_dir():
+        module /= rest.pop(0)
+    if rest and (path := module / f"{rest[0]}.py").is_file():
+        line = lines_of(path).get(".".join(rest[1:]), 1 if len(rest) == 1 else None)
+    elif not rest and (path := module / "__init__.py").is_file():
+        line = 1
+    else:
+        return _source_of_import(name)
+    if line is None:
+        return _source_of_import(name)
+    return path.relative_to(PACKAGE).with_suffix("").as_posix(), line
+
+
+def _source_of_import(name: str) -> tuple[str, int] | None:
+    """For a name that its module imports, or that its class inherits."""
+    owner, _, member = name.rpartition(".")
+    try:
+        thing = pkgutil.resolve_name(f"lnmailbox.{owner}")
+    except (AttributeError, ImportError, ValueError):
+        return None
+    if not isinstance(thing, type):
+        thing, member = getattr(thing, member, None), ""
+    for cls in thing.__mro__ if isinstance(thing, type) else [thing]:
+        module = getattr(cls, "__module__", None) or ""
+        if module.startswith("lnmailbox."):
+            path = Path(inspect.getfile(pkgutil.resolve_name(module)))
+            whole = ".".join(filter(None, [cls.__qualname__, member]))
+            if whole in lines_of(path):
+                return path.relative_to(PACKAGE).with_suffix("").as_posix(), lines_of(path)[whole]
+    return None
+
+
+class LinkNames(SphinxPostTransform):
+    """Makes the links."""
+
+    default_priority = 5
+    formats = ("html",)
+
+    def run(self) -> None:
+        for signature in list(self.document.findall(desc_signature)):
+            self.link_source(signature)
+        for literal in list(self.document.findall(nodes.literal)):
+            if not self.is_inside(literal, nodes.reference, nodes.title, desc):
+                self.link(literal, self.prefixes(literal))
+
+    def is_inside(self, node: nodes.Node, *kinds: type[nodes.Node]) -> bool:
+        while node.parent is not None:
+            node = node.parent
+            if isinstance(node, kinds):
+                return True
+        return False
+
+    def prefixes(self, literal: nodes.literal) -> tuple[str, ...]:
+        """In the comparison with lnd, the column says whose name it is."""
+        if self.env.docname != "lnd":
+            return PREFIXES
+        entry = literal.parent
+        while entry is not None and not isinstance(entry, nodes.entry):
+            entry = entry.parent
+        if entry is None or len(entry.parent) < 4:
+            return PREFIXES
+        return ((), PORT_PREFIXES, PREFIXES, PREFIXES)[entry.parent.index(entry)]
+
+    def link(self, literal: nodes.literal, prefixes: tuple[str, ...]) -> None:
+        name = literal.astext().removesuffix("()").removeprefix("lnmailbox.")
+        is_table = self.env.docname == "lnd"
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", name) or (
+            name.islower() and "." not in name and "_" not in name and not is_table
+        ):
+            return
+        objects = self.env.get_domain("py").objects
+        for prefix in prefixes:
+            for known in owners_of(prefix + name):
+                if entry := objects.get(f"lnmailbox.{known}"):
+                    uri = self.uri(entry.docname) + "#" + entry.node_id
+                    return self.replace(literal, uri, known)
+            if "." in prefix + name and (found := source_of(prefix + name)):
+                return self.replace(literal, self.source_uri(*found), prefix + name)
+        return None
+
+    def replace(self, literal: nodes.literal, uri: str, name: str) -> None:
+        reference = nodes.reference(
+            "", "", internal=True, refuri=uri, reftitle=f"lnmailbox.{name}"
+        )
+        literal.replace_self(reference)
+        reference += literal
+
+    def link_source(self, signature: desc_signature) -> None:
+        module = (signature.get("module") or "").removeprefix("lnmailbox").removeprefix(".")
+        fullname = signature.get("fullname")
+        if fullname is None:
+            return
+        found = source_of(".".join(filter(None, [module, fullname])))
+        if found is not None:
+            link = nodes.inline("", "[source]", classes=["viewcode-link"])
+            signature += nodes.reference(
+                "", "", link, internal=True, refuri=self.source_uri(*found)
+            )
+
+    def uri(self, docname: str) -> str:
+        return self.app.builder.get_relative_uri(self.env.docname, docname)
+
+    def source_uri(self, module: str, line: int) -> str:
+        return f"{self.uri(f'source/{module}')}#L-{line}"
+
+
+def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
+    """Make a page of each module, with an anchor at each line."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        body = app.builder.highlighter.highlight_block(
+            path.read_text(encoding="utf-8"), "python", lineanchors="L"
+        )
+        title = f"lnmailbox/{module}.py"
+        yield f"source/{module}", {"title": title, "body": f"<h1>{title}</h1>{body}"}, "page.html"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_post_transform(LinkNames)
+    app.connect("html-collect-pages", source_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
