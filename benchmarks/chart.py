@@ -21,7 +21,8 @@ REACHED, MISSED, MAILBOX_BAR, PEER_BAR = "reached", "missed", "mailbox", "peer"
 COLOURS = """\
   text {{ fill: {0} }} .paper {{ fill: {1} }} .note {{ fill: {2} }}
   .line {{ stroke: {0} }} .grid {{ stroke: {3} }}
-  .reached {{ fill: {4} }} .missed {{ fill: {5} }} .mailbox {{ fill: {6} }} .peer {{ fill: {7} }}"""
+  .reached {{ fill: {4} }} .missed {{ fill: {5} }}
+  .mailbox {{ fill: {6} }} .peer {{ fill: {7} }}"""
 LIGHT = COLOURS.format(
     "#1a202c", "#ffffff", "#4a5568", "#cbd5e0", "#2f855a", "#c05621", "#2b6cb0", "#718096"
 )

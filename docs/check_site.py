@@ -13,8 +13,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ATTRIBUTES = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "srcset"}
-MADE_BY_SCRIPT = {"", "top"}
-"""Anchors that browsers know without an element."""
 
 
 class Page(HTMLParser):
@@ -23,7 +21,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.links: list[str] = []
-        self.anchors: set[str] = set()
+        self.anchors = {"", "top"}  # browsers know these two
         self.unlinked: list[str] = []  # code in the cells of tables
         self.open: list[str] = []
         self.column = -1
@@ -47,9 +45,9 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] == ["code"] or "code" in self.open:
-            if "td" in self.open and "a" not in self.open and self.column in {1, 2}:
-                self.unlinked.append(data)
+        is_code = {"td", "code"} <= {*self.open} and "a" not in self.open
+        if is_code and self.column in {1, 2}:
+            self.unlinked.append(data)
 
 
 def check(folder: Path) -> list[str]:
@@ -70,9 +68,8 @@ def check(folder: Path) -> list[str]:
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             if not target.is_file():
                 wrong.append(f"{name}: no such file: {link}")
-            elif target in pages and url.fragment not in MADE_BY_SCRIPT:
-                if unquote(url.fragment) not in pages[target].anchors:
-                    wrong.append(f"{name}: no such anchor: {link}")
+            elif target in pages and unquote(url.fragment) not in pages[target].anchors:
+                wrong.append(f"{name}: no such anchor: {link}")
     comparison = pages.get((folder / "lnd.html").resolve())
     if comparison is None:
         wrong.append("there is no lnd.html")

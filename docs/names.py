@@ -19,12 +19,15 @@ from docutils import nodes
 from sphinx.addnodes import desc, desc_signature
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.osutil import relative_uri
 
 import lnmailbox
 
 PACKAGE = Path(lnmailbox.__file__).parent
 PREFIXES = "", "wire.", "testing.", "contract.", "sphinx.", "metrics."
 """Where a name without its module is looked for, in this order."""
+BOLTS = "https://github.com/lightning/bolts/blob/master/"
+BOLT = {"2": "02-peer-protocol.md", "4": "04-onion-routing.md", "7": "07-routing-gossip.md"}
 PORT_PREFIXES = "reference.mailbox.", "reference.", *PREFIXES
 
 
@@ -52,18 +55,25 @@ def lines_of(path: Path) -> dict[str, int]:
         for node in body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 lines.setdefault(scope + node.name, node.lineno)
-                is_class = isinstance(node, ast.ClassDef)
-                note(node.body if is_class else [], f"{scope}{node.name}.")
-                for inner in [] if is_class else ast.walk(node):
-                    if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
-                        if ast.unparse(inner.value) == "self":
-                            lines.setdefault(scope + inner.attr, inner.lineno)
+                if isinstance(node, ast.ClassDef):
+                    note(node.body, f"{scope}{node.name}.")
+                else:
+                    for field, line in _fields(node):
+                        lines.setdefault(scope + field, line)
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 for target in getattr(node, "targets", None) or [node.target]:
                     lines.setdefault(scope + ast.unparse(target), node.lineno)
 
     note(ast.parse(path.read_text(encoding="utf-8")).body, "")
     return lines
+
+
+def _fields(method: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield what a method assigns to `self`, with the lines."""
+    for node in ast.walk(method):
+        match node:
+            case ast.Attribute(ast.Name("self"), name, ast.Store()):
+                yield name, node.lineno
 
 
 def source_of(name: str) -> tuple[str, int] | None:
@@ -113,6 +123,12 @@ class LinkNames(SphinxPostTransform):
         for literal in list(self.document.findall(nodes.literal)):
             if not self.is_inside(literal, nodes.reference, nodes.title, desc):
                 self.link(literal, self.prefixes(literal))
+        for text in list(self.document.findall(nodes.Text)):
+            if not self.is_inside(text, nodes.reference, nodes.title, nodes.literal):
+                self.link_bolts(text)
+        for image in list(self.document.findall(nodes.image)):
+            if not self.is_inside(image, nodes.reference):
+                self.link_picture(image)
 
     def is_inside(self, node: nodes.Node, *kinds: type[nodes.Node]) -> bool:
         while node.parent is not None:
@@ -134,39 +150,56 @@ class LinkNames(SphinxPostTransform):
 
     def link(self, literal: nodes.literal, prefixes: tuple[str, ...]) -> None:
         name = literal.astext().removesuffix("()").removeprefix("lnmailbox.")
-        is_table = self.env.docname == "lnd"
-        if not re.fullmatch(r"[A-Za-z_][\w.]*", name) or (
-            name.islower() and "." not in name and "_" not in name and not is_table
-        ):
+        is_word = name.islower() and name.isalpha() and self.env.docname != "lnd"
+        if is_word or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
             return
+        for full in (prefix + name for prefix in prefixes):
+            if uri := self.documented(full) or self.in_source(full):
+                title = f"lnmailbox.{full}"
+                reference = nodes.reference("", "", internal=True, refuri=uri, reftitle=title)
+                literal.replace_self(reference)
+                reference += literal
+                return
+
+    def documented(self, name: str) -> str | None:
         objects = self.env.get_domain("py").objects
-        for prefix in prefixes:
-            for known in owners_of(prefix + name):
-                if entry := objects.get(f"lnmailbox.{known}"):
-                    uri = self.uri(entry.docname) + "#" + entry.node_id
-                    return self.replace(literal, uri, known)
-            if "." in prefix + name and (found := source_of(prefix + name)):
-                return self.replace(literal, self.source_uri(*found), prefix + name)
+        for known in owners_of(name):
+            if entry := objects.get(f"lnmailbox.{known}"):
+                return f"{self.uri(entry.docname)}#{entry.node_id}"
         return None
 
-    def replace(self, literal: nodes.literal, uri: str, name: str) -> None:
-        reference = nodes.reference(
-            "", "", internal=True, refuri=uri, reftitle=f"lnmailbox.{name}"
-        )
-        literal.replace_self(reference)
-        reference += literal
+    def in_source(self, name: str) -> str | None:
+        found = source_of(name) if "." in name else None
+        return self.source_uri(*found) if found else None
 
     def link_source(self, signature: desc_signature) -> None:
         module = (signature.get("module") or "").removeprefix("lnmailbox").removeprefix(".")
-        fullname = signature.get("fullname")
-        if fullname is None:
-            return
-        found = source_of(".".join(filter(None, [module, fullname])))
+        found = source_of(".".join(filter(None, [module, signature.get("fullname")])))
         if found is not None:
             link = nodes.inline("", "[source]", classes=["viewcode-link"])
             signature += nodes.reference(
                 "", "", link, internal=True, refuri=self.source_uri(*found)
             )
+
+    def link_picture(self, image: nodes.image) -> None:
+        """On a telephone its lettering is small; a tap opens the picture alone, as on GitHub."""
+        _, name = self.env.images[image["uri"]]
+        link = nodes.reference("", "", internal=True, refuri=self.uri_of_file(f"_images/{name}"))
+        image.replace_self(link)
+        link += image
+
+    def uri_of_file(self, path: str) -> str:
+        return relative_uri(self.app.builder.get_target_uri(self.env.docname), path)
+
+    def link_bolts(self, text: nodes.Text) -> None:
+        """For docstrings; in the pages they are links already."""
+        parts = re.split(r"\bBOLT ([247])\b", text.astext())
+        if len(parts) > 1:
+            pieces: list[nodes.Node] = [nodes.Text(parts[0])]
+            for number, after in zip(parts[1::2], parts[2::2], strict=True):
+                link = nodes.reference("", f"BOLT {number}", refuri=BOLTS + BOLT[number])
+                pieces += [link, nodes.Text(after)]
+            text.parent.replace(text, pieces)
 
     def uri(self, docname: str) -> str:
         return self.app.builder.get_relative_uri(self.env.docname, docname)

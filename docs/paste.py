@@ -17,7 +17,9 @@ import re
 import textwrap
 from pathlib import Path
 
-BLOCK = re.compile(r"(?ms)^(<!-- from (\S+?)(?:: (\S+))? -->\n```(\w+)\n)(.*?)^```$")
+BLOCK = re.compile(
+    r"(?ms)^(<!-- from (\S+?)(?:: (\S+))? -->\n(?:<!-- fmt: off -->\n)?```(\w+)\n)(.*?)^```$"
+)
 
 
 def piece(path: Path, name: str | None) -> str:
