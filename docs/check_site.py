@@ -22,7 +22,7 @@ class Page(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.anchors = {"", "top"}  # browsers know these two
-        self.unlinked: list[str] = []  # code in the cells of tables
+        self.unlinked: list[str] = []  # names in the second and third columns of tables
         self.open: list[str] = []
         self.column = -1
         self.images_without_text: list[str] = []
@@ -46,7 +46,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         is_code = {"td", "code"} <= {*self.open} and "a" not in self.open
-        if is_code and self.column in {1, 2}:
+        is_variable = self.column == 1 and data.islower() and "." not in data
+        if is_code and self.column in {1, 2} and not is_variable:
             self.unlinked.append(data)
 
 

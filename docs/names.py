@@ -11,6 +11,7 @@ import ast
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -62,7 +63,8 @@ def lines_of(path: Path) -> dict[str, int]:
                         lines.setdefault(scope + field, line)
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 for target in getattr(node, "targets", None) or [node.target]:
-                    lines.setdefault(scope + ast.unparse(target), node.lineno)
+                    for name in re.findall(r"[\w.]+", ast.unparse(target)):
+                        lines.setdefault(scope + name, node.lineno)
 
     note(ast.parse(path.read_text(encoding="utf-8")).body, "")
     return lines
@@ -81,34 +83,47 @@ def source_of(name: str) -> tuple[str, int] | None:
     module, rest = PACKAGE, name.split(".")
     while rest and (module / rest[0]).is_dir():
         module /= rest.pop(0)
-    if rest and (path := module / f"{rest[0]}.py").is_file():
-        line = lines_of(path).get(".".join(rest[1:]), 1 if len(rest) == 1 else None)
-    elif not rest and (path := module / "__init__.py").is_file():
-        line = 1
-    else:
-        return _source_of_import(name)
-    if line is None:
-        return _source_of_import(name)
+    path = module / f"{rest.pop(0)}.py" if rest and _is_module(module / rest[0]) else None
+    path = path or module / "__init__.py"
+    if not rest:
+        return _place(path, 1)
+    if line := lines_of(path).get(".".join(rest)):
+        return _place(path, line)
+    return _source_elsewhere(name)
+
+
+def _is_module(path: Path) -> bool:
+    return path.with_suffix(".py").is_file()
+
+
+def _place(path: Path, line: int) -> tuple[str, int]:
     return path.relative_to(PACKAGE).with_suffix("").as_posix(), line
 
 
-def _source_of_import(name: str) -> tuple[str, int] | None:
+def _source_elsewhere(name: str) -> tuple[str, int] | None:
     """For a name that its module imports, or that its class inherits."""
     owner, _, member = name.rpartition(".")
     try:
-        thing = pkgutil.resolve_name(f"lnmailbox.{owner}")
-    except (AttributeError, ImportError, ValueError):
+        place = pkgutil.resolve_name(f"lnmailbox.{owner}".rstrip("."))
+        thing = None if isinstance(place, type) else getattr(place, member)
+    except (AttributeError, ImportError):
         return None
-    if not isinstance(thing, type):
-        thing, member = getattr(thing, member, None), ""
-    for cls in thing.__mro__ if isinstance(thing, type) else [thing]:
-        module = getattr(cls, "__module__", None) or ""
-        if module.startswith("lnmailbox."):
-            path = Path(inspect.getfile(pkgutil.resolve_name(module)))
-            whole = ".".join(filter(None, [cls.__qualname__, member]))
-            if whole in lines_of(path):
-                return path.relative_to(PACKAGE).with_suffix("").as_posix(), lines_of(path)[whole]
+    if isinstance(place, type):
+        wanted = [(base.__module__, f"{base.__qualname__}.{member}") for base in place.__mro__]
+    elif isinstance(thing, type):
+        wanted = [(thing.__module__, thing.__qualname__)]
+    else:  # a function, or a constant that another module defines
+        wanted = [(module, member) for module in [getattr(thing, "__module__", ""), *_imported()]]
+    for module, whole in wanted:
+        if module.startswith("lnmailbox"):
+            path = Path(inspect.getfile(sys.modules[module]))
+            if line := lines_of(path).get(whole):
+                return _place(path, line)
     return None
+
+
+def _imported() -> list[str]:
+    return sorted(name for name in sys.modules if name.startswith("lnmailbox."))
 
 
 class LinkNames(SphinxPostTransform):
@@ -144,14 +159,19 @@ class LinkNames(SphinxPostTransform):
         entry = literal.parent
         while entry is not None and not isinstance(entry, nodes.entry):
             entry = entry.parent
-        if entry is None or len(entry.parent) < 4:
+        if entry is None:
             return PREFIXES
-        return ((), PORT_PREFIXES, PREFIXES, PREFIXES)[entry.parent.index(entry)]
+        match entry.parent.index(entry), len(entry.parent):
+            case 0, _:
+                return ()  # lnd's names
+            case 1, 4:
+                return PORT_PREFIXES
+        return PREFIXES
 
     def link(self, literal: nodes.literal, prefixes: tuple[str, ...]) -> None:
         name = literal.astext().removesuffix("()").removeprefix("lnmailbox.")
         is_word = name.islower() and name.isalpha() and self.env.docname != "lnd"
-        if is_word or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+        if is_word or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name):
             return
         for full in (prefix + name for prefix in prefixes):
             if uri := self.documented(full) or self.in_source(full):
@@ -169,7 +189,7 @@ class LinkNames(SphinxPostTransform):
         return None
 
     def in_source(self, name: str) -> str | None:
-        found = source_of(name) if "." in name else None
+        found = source_of(name) if "." in name or self.env.docname == "lnd" else None
         return self.source_uri(*found) if found else None
 
     def link_source(self, signature: desc_signature) -> None:
