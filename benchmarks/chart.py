@@ -14,7 +14,7 @@ from .peers import MAILBOX, PEERS
 __all__ = ["draw"]
 
 LABELS, BARS, AFTER = 290, 400, 90  # widths
-ROW, HEAD = 20, 46  # heights
+ROW, HEAD = 20, 54  # heights
 REACHED, MISSED, MAILBOX_BAR, PEER_BAR = "reached", "missed", "mailbox", "peer"
 
 # Light and dark, each with its own paper: readable whatever the page around it looks like.

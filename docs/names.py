@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.addnodes import desc, desc_signature
+from sphinx.addnodes import desc_signature
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
@@ -33,8 +33,7 @@ PORT_PREFIXES = "reference.mailbox.", "reference.", *PREFIXES
 
 
 def owners_of(name: str) -> Iterator[str]:
-    """Yield the name and those under which the bases of its class have it."""
-    yield name
+    """Yield the names under which the bases of its class have it."""
     owner, _, member = name.rpartition(".")
     try:
         cls = pkgutil.resolve_name(f"lnmailbox.{owner}") if owner else None
@@ -129,14 +128,14 @@ def _imported() -> list[str]:
 class LinkNames(SphinxPostTransform):
     """Makes the links."""
 
-    default_priority = 5
+    default_priority = 20  # after Sphinx has resolved the names that it knows
     formats = ("html",)
 
     def run(self) -> None:
         for signature in list(self.document.findall(desc_signature)):
             self.link_source(signature)
         for literal in list(self.document.findall(nodes.literal)):
-            if not self.is_inside(literal, nodes.reference, nodes.title, desc):
+            if not self.is_inside(literal, nodes.reference, nodes.title):
                 self.link(literal, self.prefixes(literal))
         for text in list(self.document.findall(nodes.Text)):
             if not self.is_inside(text, nodes.reference, nodes.title, nodes.literal):
@@ -170,23 +169,41 @@ class LinkNames(SphinxPostTransform):
 
     def link(self, literal: nodes.literal, prefixes: tuple[str, ...]) -> None:
         name = literal.astext().removesuffix("()").removeprefix("lnmailbox.")
-        is_word = name.islower() and name.isalpha() and self.env.docname != "lnd"
-        if is_word or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name):
+        is_word = name.islower() and name.isalpha() and self.env.docname not in {"api", "lnd"}
+        if is_word or not re.fullmatch(r"[A-Za-z]\w*(\.\w+)*", name):
             return
-        for full in (prefix + name for prefix in prefixes):
-            if uri := self.documented(full) or self.in_source(full):
-                title = f"lnmailbox.{full}"
-                reference = nodes.reference("", "", internal=True, refuri=uri, reftitle=title)
-                literal.replace_self(reference)
-                reference += literal
-                return
+        names = [prefix + name for prefix in prefixes]
+        if prefixes is PORT_PREFIXES:
+            ways = self.in_port, self.documented, self.in_source
+        else:
+            ways = self.documented, self.inherited, self.in_source
+        for find in ways:
+            for full in names:
+                if uri := find(full):
+                    title = f"lnmailbox.{full}"
+                    reference = nodes.reference("", "", internal=True, refuri=uri, reftitle=title)
+                    literal.replace_self(reference)
+                    reference += literal
+                    return
 
     def documented(self, name: str) -> str | None:
-        objects = self.env.get_domain("py").objects
-        for known in owners_of(name):
-            if entry := objects.get(f"lnmailbox.{known}"):
-                return f"{self.uri(entry.docname)}#{entry.node_id}"
-        return None
+        entry = self.env.get_domain("py").objects.get(f"lnmailbox.{name}")
+        return f"{self.uri(entry.docname)}#{entry.node_id}" if entry else None
+
+    def in_port(self, name: str) -> str | None:
+        if not name.startswith("reference."):
+            return None
+        found = source_of(name)
+        is_there = found is not None and found[0].startswith("reference/")
+        return self.documented(name) or (self.source_uri(*found) if is_there else None)
+
+    def inherited(self, name: str) -> str | None:
+        """What a base class says of it, or the class itself: it has the text of its fields."""
+        owner, _, member = name.rpartition(".")
+        found = [uri for full in owners_of(name) if (uri := self.documented(full))]
+        if not found and not member.startswith("_") and source_of(name):
+            found = [uri for uri in [self.documented(owner)] if uri]
+        return found[0] if found else None
 
     def in_source(self, name: str) -> str | None:
         found = source_of(name) if "." in name or self.env.docname == "lnd" else None
