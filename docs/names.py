@@ -137,6 +137,9 @@ class LinkNames(SphinxPostTransform):
         for literal in list(self.document.findall(nodes.literal)):
             if not self.is_inside(literal, nodes.reference, nodes.title):
                 self.link(literal, self.prefixes(literal))
+        for entry in self.document.findall(nodes.entry):
+            for text in [text for code in entry.findall(nodes.literal) for text in code.children]:
+                self.allow_breaks(text)
         for text in list(self.document.findall(nodes.Text)):
             if not self.is_inside(text, nodes.reference, nodes.title, nodes.literal):
                 self.link_bolts(text)
@@ -174,9 +177,11 @@ class LinkNames(SphinxPostTransform):
             return
         names = [prefix + name for prefix in prefixes]
         if prefixes is PORT_PREFIXES:
-            ways = self.in_port, self.documented, self.in_source
+            ways = self.in_port, self.documented
         else:
-            ways = self.documented, self.inherited, self.in_source
+            ways = self.documented, self.inherited
+        if "." in name or self.env.docname == "lnd":
+            ways += (self.in_source,)
         for find in ways:
             for full in names:
                 if uri := find(full):
@@ -206,7 +211,7 @@ class LinkNames(SphinxPostTransform):
         return found[0] if found else None
 
     def in_source(self, name: str) -> str | None:
-        found = source_of(name) if "." in name or self.env.docname == "lnd" else None
+        found = source_of(name)
         return self.source_uri(*found) if found else None
 
     def link_source(self, signature: desc_signature) -> None:
@@ -217,6 +222,14 @@ class LinkNames(SphinxPostTransform):
             signature += nodes.reference(
                 "", "", link, internal=True, refuri=self.source_uri(*found)
             )
+
+    def allow_breaks(self, text: nodes.Node) -> None:
+        """Let a long name in a table go on in the next line, at a dot or an underscore."""
+        parts = re.split(r"(?<=[.:/])(?=\w)|(?<=[a-z0-9])(?=_)", text.astext())
+        pieces: list[nodes.Node] = []
+        for part in parts:
+            pieces += [nodes.Text(part), nodes.raw("", "<wbr>", format="html")]
+        text.parent.replace(text, pieces[:-1])
 
     def link_picture(self, image: nodes.image) -> None:
         """On a telephone its lettering is small; a tap opens the picture alone, as on GitHub."""
@@ -253,7 +266,11 @@ def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
             path.read_text(encoding="utf-8"), "python", lineanchors="L"
         )
         title = f"lnmailbox/{module}.py"
-        yield f"source/{module}", {"title": title, "body": f"<h1>{title}</h1>{body}"}, "page.html"
+        yield (
+            f"source/{module}",
+            {"title": title, "body": f'<h1>{title}</h1><div class="source">{body}</div>'},
+            "page.html",
+        )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

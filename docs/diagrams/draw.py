@@ -113,7 +113,7 @@ def sequence(path: Path) -> None:
         ("switch", "courier", "the update"),
         ("courier", "mailbox", "takes Add 8 out, under the lock"),
         ("courier", "switch", "forward_packets"),
-        ("courier", "mailbox", "nothing is overdue: the thread ends"),
+        ("courier", "mailbox", "nothing is overdue: it ends"),
     ]
     top, row = 88, 40
     height = top + row * len(steps) + 34
@@ -135,7 +135,9 @@ def sequence(path: Path) -> None:
         answer = (source, target) in {("mailbox", "link"), ("switch", "courier")}
         way = 4 if end > start else -4
         picture.path(f"M{start + way} {y}H{end - way}", "line answer" if answer else "line")
-        picture.text((start + end) / 2, y - 8, label, "label code")
+        width = 9 * len(label) + 8
+        picture.box((start + end - width) / 2, y - 22, width, 19, "paper", 0)
+        picture.text((start + end) / 2, y - 8, label, "code")
     picture.save(path)
 
 
