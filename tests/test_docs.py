@@ -17,12 +17,12 @@ import lnmailbox
 import lnmailbox.reference
 import lnmailbox.testing
 import lnmailbox.wire
-from lnmailbox import HTLCPacket
+from lnmailbox import HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox
 from lnmailbox.contract import Hand
 from lnmailbox.keeping.entry import NEVER, Claim, Place
 from lnmailbox.keeping.shelf import Shelf
-from lnmailbox.testing import PATIENCE
-from lnmailbox.wire import UpdateAddHTLC
+from lnmailbox.testing import PATIENCE, Switch, blocked, wait_until_quiet
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC
 from pages import code_of, exists, quoted, rows
 
 PACKAGE = Path(lnmailbox.__file__).parent
@@ -319,6 +319,50 @@ def test_the_arrows_of_the_diagram_are_all_the_ways_from_place_to_place(project)
     }
 
     assert ways == arrows
+
+
+def test_the_calls_of_the_sequence_are_made_in_its_order(project, monkeypatch):
+    calls: list[str] = []
+
+    def note(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def noting(*args: object, **kwargs: object) -> object:
+            answer = function(*args, **kwargs)
+            if name != "claim_overdue" or answer:  # it also finds that nothing is overdue
+                calls.append(name)
+            return answer
+
+        return noting
+
+    for name in ("claim_overdue", "take_out"):
+        monkeypatch.setattr(Shelf, name, note(name, getattr(Shelf, name)))
+    switch, clock = Switch(), ManualClock()
+    config = MailBoxConfig(
+        short_chan_id=ShortChannelID(),
+        fetch_update=note("fetch_update", switch.fetch_update),
+        forward_packets=note("forward_packets", switch.forward_packets),
+        clock=clock,
+    )
+
+    def call(name: str, *args: object) -> object:
+        calls.append(name)
+        return getattr(box, name)(*args)
+
+    with MemoryMailBox(config) as box:
+        calls.append("get")
+        receiver = blocked(box.packet_outbox.get)
+        call("add_packet", ADD)
+        assert receiver.result() is ADD
+        call("reset_packets")
+        calls.append("get")
+        assert box.packet_outbox.get() is ADD
+        assert call("ack_packet", KEY)
+        call("add_packet", HTLCPacket(incoming_htlc_id=8, htlc=UpdateAddHTLC()))
+        clock.advance(config.expiry)
+        wait_until_quiet(clock)
+
+    svg = (project / "docs" / "diagrams" / "sequence.svg").read_text(encoding="utf-8")
+
+    assert re.findall(r'data-moves="(.*?)"', svg) == calls
 
 
 def test_every_place_is_explained(page):

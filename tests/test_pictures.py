@@ -16,6 +16,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 TEXT, SHAPE = 4.5, 3.0
 """The contrasts that the Web Content Accessibility Guidelines ask for, in level AA."""
 
+AREAS = "paper", "band", "line grid"
+"""What is behind the rest, and the grid of the chart: they only decorate."""
+
 PICTURES = "diagrams/sequence.svg", "diagrams/states.svg", "performance/chart.svg"
 
 
@@ -113,12 +116,11 @@ def test_every_text_stands_out_from_what_is_behind_it(picture, scheme):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_line_and_bar_stands_out_from_the_paper(picture, scheme):
-    """But for the grid of the chart, and the bands behind headlines, which only decorate."""
     styles = rules(picture, scheme)
     found = [
         (element.get("class"), contrast(shown, paper))
         for element, paper in papers(picture, styles)
-        if element.tag != SVG + "text" and element.get("class") not in {"line grid", "band"}
+        if element.tag != SVG + "text" and element.get("class") not in AREAS
         for shown in [colour(element, "stroke", styles) or colour(element, "fill", styles)]
         if shown is not None
     ]
