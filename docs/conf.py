@@ -87,7 +87,15 @@ def shorten_defaults(
     return signature, return_annotation
 
 
+def skip_aliases(
+    app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the fields of named tuples, of which Python says only their number."""
+    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field") else None
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-signature", shorten_defaults)
+    app.connect("autodoc-skip-member", skip_aliases)
     app.connect("missing-reference", resolve_to_public)
