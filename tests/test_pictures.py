@@ -29,9 +29,9 @@ def picture(request: pytest.FixtureRequest, project: Path) -> ET.Element:
 
 def test_no_picture_is_forgotten(project):
     docs = project / "docs"
-    there = {path.relative_to(docs).as_posix() for path in docs.rglob("*.svg")}
+    there = [*docs.glob("diagrams/*.svg"), *docs.glob("performance/*.svg")]
 
-    assert {*PICTURES} == {path for path in there if not path.startswith("_build/")}
+    assert {*PICTURES} == {path.relative_to(docs).as_posix() for path in there}
 
 
 def luminance(colour: str) -> float:
@@ -161,7 +161,7 @@ def test_pages_show_the_pictures_with_a_text(project):
             assert len(alt) > 20
             shown.add(path)
 
-    assert {*PICTURES} == shown
+    assert {*PICTURES} <= shown
 
 
 def test_the_chart_is_drawn_of_the_published_results(project, monkeypatch):
