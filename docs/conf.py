@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
+from pathlib import Path
 
 from docutils.nodes import Element
 from sphinx.addnodes import pending_xref
@@ -19,9 +21,12 @@ project = "lnmailbox"
 copyright = "2026, lnmailbox contributors"  # noqa: A001
 version = release = importlib.metadata.version("lnmailbox")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "names"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"lnmailbox {version}"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -82,7 +87,15 @@ def shorten_defaults(
     return signature, return_annotation
 
 
+def skip_aliases(
+    app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the fields of named tuples, of which Python says only their number."""
+    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field") else None
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-signature", shorten_defaults)
+    app.connect("autodoc-skip-member", skip_aliases)
     app.connect("missing-reference", resolve_to_public)

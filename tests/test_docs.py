@@ -14,16 +14,19 @@ from pathlib import Path
 import pytest
 
 import lnmailbox
+import lnmailbox.reference
 import lnmailbox.testing
-from lnmailbox import HTLCPacket
+import lnmailbox.wire
+from lnmailbox import HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox
 from lnmailbox.contract import Hand
 from lnmailbox.keeping.entry import NEVER, Claim, Place
 from lnmailbox.keeping.shelf import Shelf
-from lnmailbox.testing import PATIENCE
-from lnmailbox.wire import UpdateAddHTLC
+from lnmailbox.testing import PATIENCE, Switch, blocked, wait_until_quiet
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC
 from pages import code_of, exists, quoted, rows
 
 PACKAGE = Path(lnmailbox.__file__).parent
+PUBLIC = lnmailbox, lnmailbox.wire, lnmailbox.testing, lnmailbox.reference
 
 
 @pytest.fixture
@@ -45,24 +48,129 @@ def test_a_name_that_does_not_exist_would_be_noticed():
 # The reference
 
 
-def test_every_public_name_is_in_the_reference(page):
-    module = "lnmailbox"
-    documented = set()
-    for line in page("api.md").splitlines():
+def test_every_public_name_is_in_the_reference_once(project):
+    documented = [
+        name for path in sorted((project / "docs/api").glob("*.md")) for name in directives(path)
+    ]
+    public = [f"{module.__name__}.{name}" for module in PUBLIC for name in module.__all__]
+
+    assert [] == [name for name in public if documented.count(name) != 1]
+    assert {"lnmailbox.metrics", "lnmailbox.sphinx"} <= {*documented}
+
+
+def directives(path: Path) -> Iterator[str]:
+    """Yield what a page of the reference documents, with the module."""
+    module = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
         if directive := re.match(r"\.\. (auto\w+|module|currentmodule):: ([\w.]+)", line):
             kind, name = directive.groups()
-            if kind.startswith("auto"):
-                documented |= {name, f"{module}.{name}"}
-            else:
+            if kind in {"automodule", "module", "currentmodule"}:
                 module = name
-    public = [
-        f"{module.__name__}.{name}"
-        for module in (lnmailbox, lnmailbox.testing)
-        for name in module.__all__
+            if kind != "currentmodule" and kind != "module":
+                yield name if name.startswith("lnmailbox.") else f"{module}.{name}"
+
+
+def test_the_overview_leads_to_every_page_of_the_reference(page, project):
+    """Its table has what the pages document, its contents the pages, in the same order."""
+    text = page("api.md")
+    linked = re.findall(r"(?m)^\| \[[^]]+]\((api/\w+)\.md\)", text)
+    named = quoted("".join(line for line in text.splitlines() if line.startswith("|")))
+    pages = [*(project / "docs/api").glob("*.md")]
+    documented = {name for path in pages for name in directives(path)}
+
+    assert linked == re.findall(r"(?m)^(api/\w+)$", text)
+    assert {f"api/{path.stem}" for path in pages} == {*linked}
+    assert [] == [name for name in lnmailbox.__all__ if name not in named]
+    assert [] == [
+        name
+        for name in named
+        for module in [name.rpartition(".")[0]]
+        if not documented & {f"lnmailbox.{each}" for each in (name, f"contract.{name}", module)}
     ]
 
-    assert [] == [name for name in public if name not in documented]
-    assert {"lnmailbox.wire", "lnmailbox.sphinx"} <= documented
+
+def test_no_page_of_the_reference_is_long(project):
+    """A reader finds a name on a page of its own kind, not among all."""
+    sizes = {path.name: len([*directives(path)]) for path in (project / "docs/api").glob("*.md")}
+
+    assert {} == {name: size for name, size in sizes.items() if size > 40}
+
+
+# Pages that can be read as they are
+
+
+def pages_of(project: Path) -> dict[str, str]:
+    paths = [*project.glob("*.md"), *(project / "docs").glob("*.md")]
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_pages_are_plain_markdown(project):
+    """GitHub shows a directive as it is written. But for tables of contents there are none."""
+    found = [
+        (name, line)
+        for name, text in pages_of(project).items()
+        for line in re.findall(r"(?m)^(?:`{3,}|:{3,}) ?\{[^\n]*|\{\w+\}`[^\n]*", text)
+        if line != "```{toctree}"
+    ]
+
+    assert [] == found
+
+
+def test_pieces_of_files_are_in_the_pages_as_they_are_in_the_files(project):
+    """`python docs/paste.py` pastes them again."""
+    paste = runpy.run_path(str(project / "docs" / "paste.py"))
+    pasted = 0
+    for path in (project / "docs").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        pasted += len(paste["BLOCK"].findall(text))
+
+        assert text.count("<!-- from ") == len(paste["BLOCK"].findall(text)), path.name
+        assert paste["pasted"](path) == text
+
+    assert pasted > 20
+
+
+CODE = """\
+class Bell:
+    @property
+    def ring(self):
+        # [it
+        return 1  # now
+        # it]
+"""
+PIECES = {
+    ": it": "return 1  # now\n",
+    ": Bell.ring": "@property\ndef ring(self):\n    # [it\n    return 1  # now\n",
+    "": CODE,
+}
+
+
+def test_a_piece_that_has_changed_is_pasted_again(project, tmp_path):
+    """What is between two marks, a method with its decorators, and a whole file."""
+    paste = runpy.run_path(str(project / "docs" / "paste.py"))
+    (tmp_path / "code.py").write_text(CODE)
+    (tmp_path / "page.md").write_text(
+        "".join(f"<!-- from code.py{name} -->\n```py\nold\n```\n" for name in PIECES)
+    )
+    paste["main"](tmp_path)
+    blocks = re.findall(r"(?s)```py\n(.*?)```", (tmp_path / "page.md").read_text())
+
+    assert [*PIECES.values()] == blocks
+
+
+BOLTS = {"2": "02-peer-protocol.md", "4": "04-onion-routing.md", "7": "07-routing-gossip.md"}
+
+
+def test_a_bolt_that_a_page_names_is_linked(project):
+    pages = pages_of(project)
+    del pages["CHANGELOG.md"]
+    for name, text in pages.items():
+        prose = re.sub(r"(?ms)^```.*?^```$", "", text)
+        for before, number, after in re.findall(r"(.?)\bBOLT (\d+)(?=(.{,80}))", prose):
+            url = f"https://github.com/lightning/bolts/blob/master/{BOLTS[number]}"
+
+            assert before == "[", (name, number)
+            assert after.startswith((f"]({url})", f"]({url}#")), (name, after)
 
 
 # The tour of the inside
@@ -210,6 +318,50 @@ def test_the_arrows_of_the_diagram_are_all_the_ways_from_place_to_place(project)
     }
 
     assert ways == arrows
+
+
+def test_the_calls_of_the_sequence_are_made_in_its_order(project, monkeypatch):
+    calls: list[str] = []
+
+    def note(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def noting(*args: object, **kwargs: object) -> object:
+            answer = function(*args, **kwargs)
+            if name != "claim_overdue" or answer:  # it also finds that nothing is overdue
+                calls.append(name)
+            return answer
+
+        return noting
+
+    for name in ("claim_overdue", "take_out"):
+        monkeypatch.setattr(Shelf, name, note(name, getattr(Shelf, name)))
+    switch, clock = Switch(), ManualClock()
+    config = MailBoxConfig(
+        short_chan_id=ShortChannelID(),
+        fetch_update=note("fetch_update", switch.fetch_update),
+        forward_packets=note("forward_packets", switch.forward_packets),
+        clock=clock,
+    )
+
+    def call(name: str, *args: object) -> object:
+        calls.append(name)
+        return getattr(box, name)(*args)
+
+    with MemoryMailBox(config) as box:
+        calls.append("get")
+        receiver = blocked(box.packet_outbox.get)
+        call("add_packet", ADD)
+        assert receiver.result() is ADD
+        call("reset_packets")
+        calls.append("get")
+        assert box.packet_outbox.get() is ADD
+        assert call("ack_packet", KEY)
+        call("add_packet", HTLCPacket(incoming_htlc_id=8, htlc=UpdateAddHTLC()))
+        clock.advance(config.expiry)
+        wait_until_quiet(clock)
+
+    svg = (project / "docs" / "diagrams" / "sequence.svg").read_text(encoding="utf-8")
+
+    assert re.findall(r'data-moves="(.*?)"', svg) == calls
 
 
 def test_every_place_is_explained(page):

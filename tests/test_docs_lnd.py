@@ -16,31 +16,47 @@ from pages import exists, quoted, rows
 
 PACKAGE = Path(lnmailbox.__file__).parent
 
-URL = "https://github.com/lightningnetwork/lnd/blob/1a6701122/htlcswitch/mailbox.go#L"
+LND = "https://github.com/lightningnetwork/lnd/"
+COMMIT = "1a6701122cd22824e79a87251f2366334f036a21"
+URL = f"{LND}blob/{COMMIT}/htlcswitch/mailbox.go#L"
 
 MAILBOX_GO = """
-    ErrMailBoxShuttingDown ErrPacketAlreadyExists
+    18 ErrMailBoxShuttingDown  22 ErrPacketAlreadyExists
 
-    MailBox AddMessage AddPacket HasPacket AckPacket FailAdd MessageOutBox PacketOutBox
-    ResetMessages ResetPackets Start Stop
+    30 MailBox  32 AddMessage  35 AddPacket  39 HasPacket  46 AckPacket  53 FailAdd
+    57 MessageOutBox  61 PacketOutBox  64 ResetMessages  67 ResetPackets  71 Start  74 Stop
 
-    mailBoxConfig shortChanID fetchUpdate forwardPackets clock expiry
+    77 mailBoxConfig  80 shortChanID  84 fetchUpdate  89 forwardPackets  92 clock  97 expiry
 
-    memoryMailBox started stopped cfg wireMessages wireMtx wireCond messageOutbox msgReset
-    repPkts repIndex repHead addPkts addIndex addHead pktMtx pktCond pktOutbox pktReset
-    wireShutdown pktShutdown quit newMemoryMailBox
+    102 memoryMailBox  103 started  104 stopped  106 cfg  108 wireMessages  109 wireMtx
+    110 wireCond  112 messageOutbox  113 msgReset  116 repPkts  117 repIndex  118 repHead
+    121 addPkts  122 addIndex  123 addHead  125 pktMtx  126 pktCond  128 pktOutbox  129 pktReset
+    131 wireShutdown  132 pktShutdown  133 quit  137 newMemoryMailBox
 
-    courierType wireCourier pktCourier mailCourier signalUntilReset signalUntilShutdown
-    pktWithExpiry pkt deadline msgDone pktDone nextRep nextRepEl nextAdd nextAddEl nextMsg
-    addOutbox add TODO(roasbeef)
+    166 courierType  170 wireCourier  173 pktCourier  179 Start  187 ResetMessages  188 msgDone
+    199 ResetPackets  200 pktDone  211 signalUntilReset  239 AckPacket  285 HasPacket  296 Stop
+    307 signalUntilShutdown  335 pktWithExpiry  336 pkt  337 expiry  340 deadline
+    348 mailCourier  356 TODO(roasbeef)  404 nextRep  405 nextRepEl  406 nextAdd  407 nextAddEl
+    408 nextMsg  467 pktOutbox  468 addOutbox  469 add  470 deadline  549 AddMessage
+    567 AddPacket  618 FailAdd  693 MessageOutBox  701 PacketOutBox
 
-    mailOrchestrator mu mailboxes liveIndex unclaimedPackets mailOrchConfig newMailOrchestrator
-    GetOrCreateMailBox exclusiveGetOrCreateMailBox BindLiveShortChanID Deliver TODO(conner)
-""".split()
-"""What lnd's `htlcswitch/mailbox.go` declares at commit 1a6701122."""
+    710 mailOrchestrator  711 mu  713 cfg  716 mailboxes  722 liveIndex  724 TODO(conner)
+    732 unclaimedPackets  735 mailOrchConfig  739 forwardPackets  743 fetchUpdate  746 clock
+    751 expiry  755 newMailOrchestrator  765 Stop  773 GetOrCreateMailBox
+    799 exclusiveGetOrCreateMailBox  823 BindLiveShortChanID  845 Deliver
+"""
+"""What lnd's `htlcswitch/mailbox.go` declares at that commit, with the line of each."""
 
-OTHER_LINES = {181, 182, 189, 201, 223, 323, 351, 353, 364, 367, 381, 384, 416, 453, 507}
-"""Its goroutines, the selects, the waits, and the deferred closes."""
+OTHER_LINES = """
+    161 var _ MailBox  181 go  182 go  189 select  201 select  223 select  323 select
+    351 close  353 pktShutdown  364 wait  367 select  381 wait  384 select  416 removal
+    429 peek  433 addHead  453 select  507 select
+"""
+"""Its goroutines, selects and waits, the deferred closes, and what takes from the queues."""
+
+
+def by_line(text: str) -> list[tuple[int, str]]:
+    return [(int(line), name) for line, name in re.findall(r"(\d+) (\S+(?: _ \w+)?)", text)]
 
 
 @pytest.fixture
@@ -64,8 +80,9 @@ def excerpts(text: str) -> list[str]:
     return re.findall(r"(?ms)^```py\n(.*?)^```$", text)
 
 
-def lines_in(cell: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\[(\d+)\]", cell)]
+def go_names(cell: str) -> list[tuple[int, str]]:
+    """Return the text of each link into `mailbox.go` that the cell has, with its line."""
+    return [(int(line), text) for text, line in re.findall(r"\[([^]]*)]\[(\d+)]", cell)]
 
 
 def in_reference(cell: str) -> Callable[[str], bool]:
@@ -96,30 +113,60 @@ def variables_of(name: str) -> tuple[str, ...]:
     return code.co_varnames + code.co_cellvars if code else ()
 
 
-def test_every_identifier_of_mailbox_go_is_in_the_comparison(comparison):
-    there = {name for row in comparison for name in quoted(row[0])}
+def test_every_identifier_of_mailbox_go_is_linked_to_its_line(comparison):
+    linked = {(line, f"`{name}`") for line, name in by_line(MAILBOX_GO)}
 
-    assert [] == [name for name in MAILBOX_GO if name not in there]
+    assert set() == linked - {link for row in comparison for link in go_names(row[0])}
 
 
-def test_goroutines_selects_and_waits_are_in_the_comparison(comparison):
-    there = {number for row in comparison for number in lines_in(row[0])}
+def test_goroutines_selects_and_waits_are_linked_to_their_lines(comparison):
+    links = dict(link for row in comparison for link in go_names(row[0]))
 
-    assert set() == OTHER_LINES - there
+    assert [] == [
+        (line, word) for line, word in by_line(OTHER_LINES) if word not in links.get(line, "")
+    ]
+    assert dict(by_line(MAILBOX_GO + OTHER_LINES)).keys() == links.keys()
+
+
+def test_no_name_of_the_original_is_without_a_link(lnd):
+    """Neither in the tables of `mailbox.go` nor in those of what is elsewhere and what is new."""
+    go, since = lnd.split("## What changed in lnd since")
+    without = [
+        name
+        for row in rows(go)
+        if row[0] != " `mailbox.go` "
+        for name in quoted(re.sub(r"\[[^]]*](\[\d+]|\(https://[^)]+\))", "", row[0]))
+    ]
+
+    assert [] == without
+    assert [] == [row for row in rows(since) if f"({LND}commit/" not in row[0]]
 
 
 def test_the_comparison_is_in_the_order_of_the_file(comparison):
     """By the first line in each row."""
-    first = [lines_in(row[0])[0] for row in comparison if lines_in(row[0])]
+    first = [go_names(row[0])[0][0] for row in comparison if go_names(row[0])]
 
     assert sorted(first) == first
 
 
-def test_every_line_is_linked(lnd, comparison):
+def test_every_line_is_linked_at_the_commit(lnd, comparison):
     linked = dict(re.findall(r"(?m)^\[(\d+)\]: (\S+)$", lnd))
-    used = {str(number) for row in comparison for number in lines_in(row[0])}
+    used = {str(line) for row in comparison for line, _ in go_names(row[0])}
 
-    assert {number: URL + number for number in used} == linked
+    assert {line: URL + line for line in used} == linked
+
+
+def test_links_into_lnd_stay_where_they_are(lnd, side_by_side):
+    """They name a whole commit, not a branch, which moves."""
+    links = re.findall(rf"{LND}(?:blob|tree|commit)/([^/)\s]+)", lnd + side_by_side)
+
+    assert links
+    assert [] == [commit for commit in links if not re.fullmatch(r"[0-9a-f]{40}", commit)]
+
+
+def test_the_original_is_named_with_its_date_and_release(lnd):
+    assert f"[`1a6701122`]({LND}commit/{COMMIT}) of 18 June 2020" in lnd
+    assert f"[v0.11.0-beta]({LND}releases/tag/v0.11.0-beta) of 20 August 2020" in lnd
 
 
 def test_every_name_in_the_comparison_exists(comparison):

@@ -9,36 +9,66 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-INK, FAINT, PAPER = "#1f2933", "#7b8794", "#fcfcf9"
-FILL, BAND, BAND_EDGE = "#e8eef4", "#fff4e6", "#f3d9b8"
+LIGHT = {
+    "ink": "#1f2933",
+    "faint": "#52606d",
+    "paper": "#fcfcf9",
+    "fill": "#e8eef4",
+    "band": "#fff4e6",
+    "edge": "#f3d9b8",
+}
+DARK = {
+    "ink": "#e4e7eb",
+    "faint": "#9fb3c8",
+    "paper": "#15191e",
+    "fill": "#243240",
+    "band": "#3a2d18",
+    "edge": "#6b5429",
+}
+
+COLOURS = """\
+  text, .tip, .dot {{ fill: {ink} }}
+  .faint {{ fill: {faint} }}
+  .label {{ stroke: {paper} }}
+  .line {{ stroke: {ink} }}
+  .lane, .frame {{ stroke: {faint} }}
+  .paper {{ fill: {paper} }}
+  .box {{ fill: {fill}; stroke: {ink} }}
+  .band {{ fill: {band}; stroke: {edge} }}"""
 
 HEAD = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">
 <title>{title}</title>
 <style>
-  text {{ font: 17px ui-sans-serif, system-ui, Helvetica, Arial, sans-serif; fill: {ink} }}
-  .label {{ paint-order: stroke; stroke: {paper}; stroke-width: 7px; stroke-linejoin: round }}
+  text {{ font: 17px ui-sans-serif, system-ui, Helvetica, Arial, sans-serif }}
+  .label {{ paint-order: stroke; stroke-width: 7px; stroke-linejoin: round }}
   .code {{ font: 15px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }}
   .head {{ font-weight: 600 }}
-  .faint {{ fill: {faint}; font-size: 15px }}
-  .line {{ stroke: {ink}; stroke-width: 1.4; fill: none }}
-  .lane {{ stroke: {faint}; stroke-width: 1; stroke-dasharray: 2 4 }}
+  .faint {{ font-size: 15px }}
+  .line {{ stroke-width: 1.4; fill: none }}
+  .lane {{ stroke-width: 1; stroke-dasharray: 2 4 }}
   .answer {{ stroke-dasharray: 5 4 }}
+  .box, .band, .frame {{ stroke-width: 1.2 }}
+  .frame {{ fill: none }}
+{light}
+  @media (prefers-color-scheme: dark) {{
+{dark}
+  }}
 </style>
 <defs>
   <marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" \
-orient="auto"><path d="M0 0 10 5 0 10z" fill="{ink}"/></marker>
+orient="auto"><path d="M0 0 10 5 0 10z" class="tip"/></marker>
 </defs>
-<rect width="{width}" height="{height}" rx="10" fill="{paper}"/>"""
+<rect width="{width}" height="{height}" rx="10" class="paper"/>"""
 
 
 class Picture:
     """A growing SVG document."""
 
     def __init__(self, width: int, height: int, title: str) -> None:
-        self.parts = [
-            HEAD.format(width=width, height=height, title=title, ink=INK, paper=PAPER, faint=FAINT)
-        ]
+        light, dark = (COLOURS.format(**colours) for colours in (LIGHT, DARK))
+        dark = dark.replace("  ", "    ", 1).replace("\n  ", "\n    ")
+        self.parts = [HEAD.format(width=width, height=height, title=title, light=light, dark=dark)]
 
     def text(self, x: float, y: float, text: str, style: str = "", anchor: str = "middle") -> None:
         self.parts.append(
@@ -50,12 +80,9 @@ class Picture:
         data = f' data-moves="{moves}"' if moves else ""
         self.parts.append(f'<path d="{d}" class="{style}"{end}{data}/>')
 
-    def box(
-        self, x: float, y: float, w: float, h: float, fill: str = FILL, edge: str = INK, r: int = 8
-    ) -> None:
+    def box(self, x: float, y: float, w: float, h: float, style: str = "box", r: int = 8) -> None:
         self.parts.append(
-            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="{r}" fill="{fill}" '
-            f'stroke="{edge}" stroke-width="1.2"/>'
+            f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="{r}" class="{style}"/>'
         )
 
     def save(self, path: Path) -> None:
@@ -63,30 +90,34 @@ class Picture:
 
 
 def sequence(path: Path) -> None:
-    """Who calls whom, from top to bottom."""
+    """Who calls whom, from top to bottom.
+
+    The fourth word of a step is the call that it stands for. The tests make the calls, and compare
+    the order.
+    """
     lanes = {"link": 75, "mailbox": 208, "alarm": 341, "courier": 474, "switch": 605}
     threads = ["your thread", "no thread", "one per clock", "on demand", "any thread"]
     steps: list[tuple[str, ...]] = [
         ("part", "Delivery: the receiver itself takes the packet, under the lock"),
-        ("link", "mailbox", "get() blocks"),
-        ("switch", "mailbox", "add_packet(Add 7)"),
+        ("link", "mailbox", "get() blocks", "get"),
+        ("switch", "mailbox", "add_packet(Add 7)", "add_packet"),
         ("mailbox", "link", "Add 7"),
         ("part", "The link restarts before the Add is in a commitment"),
-        ("link", "mailbox", "reset_packets()"),
-        ("link", "mailbox", "get()"),
+        ("link", "mailbox", "reset_packets()", "reset_packets"),
+        ("link", "mailbox", "get()", "get"),
         ("mailbox", "link", "Add 7 again"),
-        ("link", "mailbox", "ack_packet(7)"),
+        ("link", "mailbox", "ack_packet(7)", "ack_packet"),
         ("mailbox", "link", "True"),
         ("part", "Nobody collects the next Add before its deadline"),
-        ("switch", "mailbox", "add_packet(Add 8)"),
+        ("switch", "mailbox", "add_packet(Add 8)", "add_packet"),
         ("alarm", "mailbox", "8 is overdue"),
         ("alarm", "courier", "starts it"),
-        ("courier", "mailbox", "claims Add 8, under the lock"),
-        ("courier", "switch", "fetch_update"),
+        ("courier", "mailbox", "claims Add 8, under the lock", "claim_overdue"),
+        ("courier", "switch", "fetch_update", "fetch_update"),
         ("switch", "courier", "the update"),
-        ("courier", "mailbox", "takes Add 8 out, under the lock"),
-        ("courier", "switch", "forward_packets"),
-        ("courier", "mailbox", "nothing is overdue: the thread ends"),
+        ("courier", "mailbox", "takes Add 8 out, under the lock", "take_out"),
+        ("courier", "switch", "forward_packets", "forward_packets"),
+        ("courier", "mailbox", "nothing is overdue: it ends"),
     ]
     top, row = 88, 40
     height = top + row * len(steps) + 34
@@ -100,15 +131,21 @@ def sequence(path: Path) -> None:
     for step in steps:
         y += row
         if step[0] == "part":
-            picture.box(15, y - 21, 650, 30, BAND, BAND_EDGE, 6)
+            picture.box(15, y - 21, 650, 30, "band", 6)
             picture.text(27, y - 1, step[1], "head", "start")
             continue
-        source, target, label = step
+        source, target, label, *calls = step
         start, end = lanes[source], lanes[target]
         answer = (source, target) in {("mailbox", "link"), ("switch", "courier")}
         way = 4 if end > start else -4
-        picture.path(f"M{start + way} {y}H{end - way}", "line answer" if answer else "line")
-        picture.text((start + end) / 2, y - 8, label, "label code")
+        picture.path(
+            f"M{start + way} {y}H{end - way}",
+            "line answer" if answer else "line",
+            moves="".join(calls),
+        )
+        width = 9 * len(label) + 8
+        picture.box((start + end - width) / 2, y - 22, width, 19, "paper", 0)
+        picture.text((start + end) / 2, y - 8, label, "code")
     picture.save(path)
 
 
@@ -129,7 +166,7 @@ def states(path: Path) -> None:
         picture.path(d, moves=moves)
         picture.text(x, y, label, "label code")
 
-    picture.box(22, 92, 636, 314, "none", FAINT, 12)
+    picture.box(22, 92, 636, 314, "frame", 12)
     place(48, 120, "undelivered", "waits for a receiver")
     place(402, 120, "delivered", "a receiver has it")
     place(48, 302, "overdue", "an Add past its deadline")
@@ -140,7 +177,7 @@ def states(path: Path) -> None:
     picture.text(640, 71, "they stay in the upper row.", "faint", "end")
 
     everywhere = "WAITING LINK OVERDUE STUCK".split()
-    picture.parts.append(f'<circle cx="163" cy="36" r="8" fill="{INK}"/>')
+    picture.parts.append('<circle cx="163" cy="36" r="8" class="dot"/>')
     arrow("M163 44V114", 163, 74, "add_packet", "add NOWHERE WAITING")
     arrow("M278 138H396", 340, 130, "get", "take WAITING LINK")
     arrow("M402 166H284", 340, 184, "reset, nack", "reset LINK WAITING, nack LINK WAITING")

@@ -1,4 +1,4 @@
-"""An orchestrator's statistics for Prometheus (extra `metrics`: prometheus_client).
+"""An orchestrator's statistics for Prometheus (extra `metrics`: prometheus_client)::
 
     from prometheus_client import REGISTRY, start_http_server
 
