@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ __all__ = ["CHUNK", "UnusableLog", "open_log", "read_chunks"]
 CHUNK = 1 << 17
 """How many bytes are read at once."""
 
+_DEFLATED = 1 << 12
 _MAX_INFLATED = 1 << 20
 _GZIP = b"\x1f\x8b"
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -90,14 +92,20 @@ def _inflated(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Iter
         yield from chunks
         return
     try:
-        yield from _members(first, chunks, on_damage)
+        yield from _members(_sliced(chain([first], chunks)), on_damage)
     except zlib.error as error:
         on_damage(f"the compressed data is damaged: {error}")
 
 
-def _members(
-    data: bytes, chunks: Iterator[bytes], on_damage: Callable[[str], None]
-) -> Iterator[bytes]:
+def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Return smaller pieces: a damaged one costs all that could be inflated of it."""
+    for data in chunks:
+        for start in range(0, len(data), _DEFLATED):
+            yield data[start : start + _DEFLATED]
+
+
+def _members(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Iterator[bytes]:
+    data = next(chunks)
     inflate = zlib.decompressobj(_WITH_GZIP_HEADER)
     while True:
         piece = inflate.decompress(data, _MAX_INFLATED)

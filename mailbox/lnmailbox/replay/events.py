@@ -98,7 +98,7 @@ class EventParser:
         Raises:
             NoEvent: the object has none of the shapes that the replay knows.
         """
-        if len(fields) == 1 and type(result := fields.get("result")) is dict:
+        if type(result := fields.get("result")) is dict:
             fields = result  # lnd's REST stream
         kind, body = _kind(fields)
         if kind is None:

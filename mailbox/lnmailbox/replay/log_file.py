@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .causes import node_error
+from .causes import cause_of_fields, node_error
 from .chunks import UnusableLog, open_log, read_chunks
 from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent
 from .fields import NoEvent, in_snake_case
@@ -159,6 +159,10 @@ class LogFile:
             if message is not None:
                 self._error = message
                 self._complain("the node reported an error", line, message)
+                return
+            cause = cause_of_fields(fields)
+            if cause is not None:
+                self._complain(cause, line)
                 return
         self._complain(error.text, line, error.detail)
 
