@@ -103,7 +103,10 @@ def test_equal_forwards_without_id_are_told_apart_by_their_order() -> None:
         ({"timestamp": None}, "a forward needs a timestamp_ns"),
         ({"timestamp": 2**63}, "a forward needs a timestamp_ns"),
         ({"timestamp_ns": 0}, "a forward needs a timestamp_ns"),
-        ({"amt_out_msat": "1.5"}, 'amt_out_msat is no number from 0 to 18446744073709551615: "1.5"'),
+        (
+            {"amt_out_msat": "1.5"},
+            'amt_out_msat is no number from 0 to 18446744073709551615: "1.5"',
+        ),
     ],
 )
 def test_a_forward_without_channels_or_time_is_none(fields: dict[str, Any], said: str) -> None:

@@ -55,7 +55,9 @@ def test_there_is_a_bound_for_different_warnings() -> None:
 
     assert MAX_DISTINCT + 1 == len(warnings)
     assert "2 lines: kind 0 (first: line 1)" == texts(warnings)[0]
-    assert "5 lines: other warnings, of more than 100 kinds (first: line 101)" == texts(warnings)[-1]
+    assert (
+        "5 lines: other warnings, of more than 100 kinds (first: line 101)" == texts(warnings)[-1]
+    )
     assert MAX_DISTINCT + 6 == warnings.total()
 
 

@@ -20,7 +20,7 @@ _LINES = [
         r"(?:[a-z_]+ \{|[a-z]+(?:_[a-z]+)+: \S+)\s*$",
         "the text form of protobuf (in Python, write MessageToJson(event, indent=None))",
     ),
-    (r'"\w+"\s*:|\}\s*$', "part of an object whose beginning is missing or damaged"),
+    (r'"\w+"\s*:|\},?\s*$', "part of an object whose beginning is missing or damaged"),
     (r"HTTP/\d|[A-Za-z-]+: ", "a header of HTTP (curl writes them with -i)"),
     (r".*[\0\ud800-\udfff]", "no text in UTF-8"),
     (r"[^\s,;]+(?:[,;\t][^\s,;]*){2}", "comma-separated values, no JSON"),

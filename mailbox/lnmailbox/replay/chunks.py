@@ -7,9 +7,10 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from .causes import cause_of_data
 
@@ -18,6 +19,7 @@ __all__ = ["CHUNK", "UnusableLog", "open_log", "read_chunks"]
 CHUNK = 1 << 17
 """How many bytes are read at once."""
 
+_LEAST = 64
 _DEFLATED = 1 << 12
 _MAX_INFLATED = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -28,7 +30,7 @@ class UnusableLog(ValueError):
     """The input has no HTLC events; the text names the likely cause."""
 
 
-def open_log(path: str) -> AbstractContextManager[BinaryIO]:
+def open_log(path: str) -> AbstractContextManager[BufferedIOBase]:
     """Open a file for `read_chunks`; `-` is standard input, which stays open afterwards.
 
     Raises:
@@ -38,14 +40,16 @@ def open_log(path: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
         if sys.stdin is None or sys.stdin.closed:
             raise UnusableLog("standard input is closed")
-        return nullcontext(sys.stdin.buffer)
+        return nullcontext(cast(BufferedIOBase, sys.stdin.buffer))
     try:
         return Path(path).open("rb")
     except ValueError as error:
         raise UnusableLog(f"{path!r} can be no file: {error}") from error
 
 
-def read_chunks(file: BinaryIO, name: str, on_damage: Callable[[str], None]) -> Iterator[str]:
+def read_chunks(
+    file: BufferedIOBase, name: str, on_damage: Callable[[str], None]
+) -> Iterator[str]:
     """Return the text of a file in pieces, each as soon as it is there.
 
     Bytes that are not UTF-8 become lone surrogates. Text in a log that is not for us, such as
@@ -75,11 +79,10 @@ def read_chunks(file: BinaryIO, name: str, on_damage: Callable[[str], None]) -> 
         yield rest
 
 
-def _raw_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Return what is read, in pieces of at least 64 bytes but for the last."""
-    read = getattr(file, "read1", file.read)
-    while data := read(CHUNK):
-        while len(data) < 64 and (more := read(CHUNK)):
+def _raw_chunks(file: BufferedIOBase) -> Iterator[bytes]:
+    """Return what is read, in pieces that are not tiny but for the last."""
+    while data := file.read1(CHUNK):
+        while len(data) < _LEAST and (more := file.read1(CHUNK)):
             data += more
         yield data
 

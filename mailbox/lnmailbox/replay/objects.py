@@ -167,5 +167,7 @@ def _is_cut(error: Exception, text: str, is_last: bool) -> bool:
     """Return whether a decoder failed because the text ends, or may have."""
     if not isinstance(error, json.JSONDecodeError):
         return False
-    end = len(text.rstrip()) if is_last else len(text) - _LONGEST_WORD
-    return error.pos >= end or error.msg.startswith("Unterminated string")
+    if error.msg.startswith("Unterminated string"):
+        return True
+    may_be_cut = not is_last or not text.rstrip().endswith("}")
+    return may_be_cut and error.pos >= len(text) - _LONGEST_WORD
