@@ -39,6 +39,7 @@ def test_text_is_read_whatever_it_is_packed_in(
 ) -> None:
     """The content tells gzip, not the name; a character may be cut by the end of a piece."""
     monkeypatch.setattr(chunks, "CHUNK", size)
+    monkeypatch.setattr(chunks, "_DEFLATED", size)
 
     assert (TEXT, []) == read(data)
 

@@ -81,6 +81,7 @@ def test_objects_are_found_wherever_they_are(text: str, lines: list[int], size: 
         ("{oops}\n", ["1: not JSON: Expecting property name enclosed in double quotes"]),
         ('{"b": "c\n', ["1: a line that was cut off: "]),
         ('{"b": tru}', ["1: not JSON: Expecting value"]),
+        ('{"b": ' + "1" * 5000 + "}\n", ["1: not JSON: a number of too many digits"]),
         ('{"a": 1} and more', ['1: not JSON: "and more"']),
     ],
 )
@@ -136,6 +137,14 @@ def test_an_empty_history_is_seen() -> None:
     assert [(1, {"forwarding_events": 7, "a": 1})] == other.objects
     assert not other.cutter.has_history
     assert [] == empty.complaints + other.complaints
+
+
+def test_an_object_after_a_broken_one_is_found_at_the_very_end() -> None:
+    """Though the broken one might have gone on, as long as there could be more."""
+    found = cut('{x\n{"b":1}', 100)
+
+    assert [(2, {"b": 1})] == found.objects
+    assert 1 == len(found.complaints)
 
 
 def test_an_object_that_never_ends_is_refused() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -198,7 +199,7 @@ def _read_body(event: HtlcEvent, body: dict[str, Any]) -> None:
         event.wire_failure = _failure(body, "wire_failure", WIRE_FAILURES)
 
 
-def _failure(body: dict[str, Any], name: str, known: dict[int, str]) -> str:
+def _failure(body: dict[str, Any], name: str, known: Mapping[int, str]) -> str:
     value = body.get(name)
     if value is None:
         return ""

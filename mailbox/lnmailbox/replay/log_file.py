@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class LogFile:
         """Whether any event was read."""
         return self.has_log_events or self.forwards > 0
 
-    def blocks(self) -> Iterator[list[HtlcEvent]]:
+    def blocks(self) -> Generator[list[HtlcEvent], None, None]:
         """Read the file; return its events in the order in which they stand, some at a time.
 
         Raises:
@@ -98,8 +98,7 @@ class LogFile:
                 if length >= HOPELESS_CHARACTERS and not self.has_events:
                     raise UnusableLog(self.why_without_events("the beginning of "))
         self._cutter.finish()
-        if self._block:
-            yield self._block
+        yield self._block
         self._say_what_is_missing()
 
     def why_without_events(self, part: str = "") -> str:
