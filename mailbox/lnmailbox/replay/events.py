@@ -24,7 +24,7 @@ __all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Orig
 NO_FIELD = "no event field"
 """Why an object is no event, nor a damaged one."""
 
-_MAX_CHANNELS = 100_000
+_MAX_CHANNELS = 10_000
 _FAILURE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 

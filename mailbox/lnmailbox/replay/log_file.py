@@ -13,6 +13,7 @@ from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent
 from .fields import NoEvent, in_snake_case
 from .forwards import ForwardParser
 from .objects import ObjectCutter
+from .sorting import WINDOW
 from .warnings import LogWarnings
 
 __all__ = ["HOPELESS_CHARACTERS", "HOPELESS_LINES", "LogFile", "earliest_ns"]
@@ -30,8 +31,12 @@ _SETTLED_ONLY = (
 )
 
 
-def earliest_ns(path: str) -> int:
+def earliest_ns(path: str, window: int = WINDOW) -> int:
     """Return the earliest time among the first events of a file, or 0 if it can't be read twice.
+
+    Args:
+        path: as for `LogFile`.
+        window: how many events are looked at, at least.
 
     Raises:
         OSError: it can't be opened or read.
@@ -39,12 +44,13 @@ def earliest_ns(path: str) -> int:
     """
     if path == "-" or not Path(path).is_file():
         return 0
+    times: list[int] = []
     with closing(LogFile(path, LogWarnings()).blocks()) as blocks:
-        return next(filter(None, map(_earliest_ns, blocks)), 0)
-
-
-def _earliest_ns(events: list[HtlcEvent]) -> int:
-    return min((event.timestamp_ns for event in events if event.timestamp_ns), default=0)
+        for block in blocks:
+            times += [event.timestamp_ns for event in block]
+            if len(times) >= window:
+                break
+    return min(filter(None, times), default=0)
 
 
 class LogFile:
