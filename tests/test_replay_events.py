@@ -1,13 +1,13 @@
-"""Reading lines: what is an event, and what is said about a line that is none."""
+"""JSON objects as events: every spelling of one, and what is said about one that is none."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from lnmailbox.replay.events import HtlcEvent, Kind, LogWarning, Origin, parse_line, read_events
+from lnmailbox.replay.events import EventParser, HtlcEvent, Kind, Origin
+from lnmailbox.replay.fields import NoEvent
 from lnmailbox.wire import ShortChannelID
 
 FORWARD = {
@@ -26,31 +26,65 @@ FORWARD = {
         }
     },
 }
+CAMEL = {
+    "incomingChannelId": "970868767460425728",
+    "incomingHtlcId": "161",
+    "outgoingChannelId": "972073832071102466",
+    "outgoingHtlcId": "351",
+    "timestampNs": "1760000001351796119",
+    "eventType": "FORWARD",
+    "forwardEvent": {
+        "info": {
+            "incomingTimelock": 885148,
+            "outgoingTimelock": 885000,
+            "incomingAmtMsat": "9377128",
+            "outgoingAmtMsat": "9373785",
+        }
+    },
+}
+EXPECTED = HtlcEvent(
+    line=12,
+    origin=Origin.FORWARD,
+    kind=Kind.ADD,
+    timestamp_ns=1760000001351796119,
+    incoming_channel=ShortChannelID(883000, 2048, 0),
+    incoming_htlc_id=161,
+    outgoing_channel=ShortChannelID(884096, 13, 2),
+    outgoing_htlc_id=351,
+    incoming_amount=9377128,
+    outgoing_amount=9373785,
+    incoming_timelock=885148,
+    outgoing_timelock=885000,
+)
 
 
 def parsed(**fields: Any) -> HtlcEvent:
-    return parse_line(json.dumps(fields).encode(), 1)
+    event, _ = EventParser().parse(fields, 1)
+    return event
 
 
-def test_a_forward_is_read_with_all_its_fields() -> None:
-    """Every field of lnd's event has its place, numbers that are strings included."""
-    event = parse_line(json.dumps(FORWARD).encode() + b"\r\n", 12)
+def refused(**failure: Any) -> HtlcEvent:
+    return parsed(event_type="SEND", outgoing_channel_id=5, link_fail_event=failure)
 
-    expected = HtlcEvent(
-        line=12,
-        origin=Origin.FORWARD,
-        kind=Kind.ADD,
-        timestamp_ns=1760000001351796119,
-        incoming_channel=ShortChannelID(883000, 2048, 0),
-        incoming_htlc_id=161,
-        outgoing_channel=ShortChannelID(884096, 13, 2),
-        outgoing_htlc_id=351,
-        incoming_amount=9377128,
-        outgoing_amount=9373785,
-        incoming_timelock=885148,
-        outgoing_timelock=885000,
-    )
-    assert expected == event
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(FORWARD, id="lnd"),
+        pytest.param(CAMEL, id="camelCase"),
+        pytest.param({"result": FORWARD}, id="REST"),
+        pytest.param({"error": None, "result": CAMEL}, id="a result in camelCase"),
+        pytest.param({**FORWARD, "event_type": 3}, id="a type by its number"),
+        pytest.param({**FORWARD, "settle_event": None, "hint": {"new": 1}}, id="unknown fields"),
+        pytest.param({**FORWARD, "incoming_channel_id": 970868767460425728}, id="a plain number"),
+    ],
+)
+def test_a_forward_is_read_in_every_spelling(fields: dict[str, Any]) -> None:
+    """Each field has its place; what a newer lnd has more is ignored, and so is null."""
+    event, is_timeless = EventParser().parse(fields, 12)
+
+    assert EXPECTED == event
+    assert not is_timeless
 
 
 def test_numbers_may_be_numbers() -> None:
@@ -84,100 +118,143 @@ def test_what_is_absent_or_null_is_zero() -> None:
     assert expected == event
 
 
-def test_unknown_fields_are_ignored() -> None:
-    """A newer lnd may say more than this one knows."""
-    assert parse_line(json.dumps(FORWARD).encode(), 1) == parsed(**FORWARD, failure_hint="new")
+def test_amounts_and_timelocks_may_be_absent_one_by_one() -> None:
+    """Each of the four has its own default."""
+    for name in FORWARD["forward_event"]["info"]:  # type: ignore[index]
+        event = parsed(**{**FORWARD, "forward_event": {"info": {name: 3}}})
+
+        amounts = {event.incoming_amount, event.outgoing_amount}
+        assert {0, 3} == amounts | {event.incoming_timelock, event.outgoing_timelock}
+
+
+def test_a_type_may_be_lnds_number() -> None:
+    """The numbers are those of `HtlcEvent.EventType`."""
+    events = [parsed(event_type=number, final_htlc_event={}) for number in range(4)]
+
+    assert ["UNKNOWN", "SEND", "RECEIVE", "FORWARD"] == [event.origin.value for event in events]
 
 
 @pytest.mark.parametrize("kind", ["final_htlc_event", "subscribed_event"])
 def test_what_is_only_counted_needs_nothing_else(kind: str) -> None:
     """Final events and notices are events without channel, time and type."""
-    assert kind == parsed(**{kind: {}}).kind.value
+    assert kind == parsed(**{kind: {"settled": True}}).kind.value
+
+
+def test_an_event_without_time_has_that_of_the_one_before_it() -> None:
+    """And it is told that it is so. Before the first time it is zero."""
+    parser = EventParser()
+    first, is_first_timeless = parser.parse({"subscribed_event": {}}, 1)
+    parser.parse({"final_htlc_event": {}, "timestamp_ns": "77"}, 2)
+    third, is_third_timeless = parser.parse({"final_htlc_event": {}, "timestamp_ns": "0"}, 3)
+
+    assert (0, True) == (first.timestamp_ns, is_first_timeless)
+    assert (77, True) == (third.timestamp_ns, is_third_timeless)
+
+
+def test_a_failure_of_a_link_tells_its_names() -> None:
+    """By name or number; a name or a number that only a newer lnd knows is taken as it is."""
+    event = refused(failure_detail="INSUFFICIENT_BALANCE", wire_failure=15)
+    newer = refused(failure_detail=77, wire_failure="NEW_FAILURE_2")
+
+    assert "INSUFFICIENT_BALANCE" == event.failure_detail
+    assert "TEMPORARY_CHANNEL_FAILURE" == event.wire_failure
+    assert ("77", "NEW_FAILURE_2") == (newer.failure_detail, newer.wire_failure)
+    assert ("", "") == (refused().failure_detail, refused(a=1).wire_failure)
+    assert "" == parsed(**FORWARD).failure_detail
+
+
+@pytest.mark.parametrize("value", ["", "lower", "X" * 65, "\x1b[31m", -1, 2**32, True, 1.0, []])
+def test_a_name_of_a_failure_is_capitals(value: Any) -> None:
+    """So that a report may show it as it is."""
+    with pytest.raises(NoEvent, match="failure_detail is none of lnd's"):
+        refused(failure_detail=value)
+
+
+def test_the_ids_of_many_channels_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser forgets them when there are too many, and knows them again."""
+    monkeypatch.setattr("lnmailbox.replay.events._MAX_CHANNELS", 3)
+    parser = EventParser()
+    ids = ["1", None, "2", "3", "4", "1", None]
+
+    events = [
+        parser.parse({"final_htlc_event": {}, "incoming_channel_id": channel}, 1)[0]
+        for channel in ids
+    ]
+
+    assert [1, 0, 2, 3, 4, 1, 0] == [event.incoming_channel for event in events]
+    assert len(parser._channels) <= 3
+
+
+@pytest.mark.parametrize("value", [True, 1.0])
+def test_a_channel_that_was_a_number_is_no_other_thing(value: Any) -> None:
+    """Though Python's 1 is equal to them."""
+    parser = EventParser()
+    parser.parse({"final_htlc_event": {}, "outgoing_channel_id": 1}, 1)
+
+    with pytest.raises(NoEvent, match="outgoing_channel_id is no number"):
+        parser.parse({"final_htlc_event": {}, "outgoing_channel_id": value}, 2)
 
 
 @pytest.mark.parametrize(
-    "line, said",
+    "fields, said",
     [
-        (b"\xff{}", "not UTF-8: invalid start byte at byte 0"),
-        (b"{", "not JSON: "),
-        (b"[" * 100_000, "not JSON: "),
-        (b'{"timestamp_ns": ' + b"1" * 5000 + b"}", "not JSON: "),
-        (b"[]", "not a JSON object"),
-        (b"7", "not a JSON object"),
-        (b"{}", "exactly one of lnd's event fields, here: none"),
+        ({}, "no event field: it is empty"),
+        ({"a": 1, "b": 2}, 'no event field: its fields are "a", "b"'),
+        ({"result": {"a": 1}}, 'no event field: its fields are "a"'),
+        ({"result": 7}, 'no event field: its fields are "result"'),
         (
-            b'{"settle_event": {}, "forward_event": {}}',
-            "exactly one of lnd's event fields, here: forward_event and settle_event",
+            {"settle_event": {}, "forward_event": {}},
+            'several event fields: its fields are "settle_event", "forward_event"',
         ),
-        (b'{"settle_event": true}', "settle_event is no object: true"),
-        (b'{"settle_event": {"info": "none"}}', 'info is no object: "none"'),
-        (b'{"settle_event": {}, "event_type": "KEYSEND"}', 'unknown event_type "KEYSEND"'),
-        (b'{"settle_event": {}, "event_type": ["SEND"]}', 'unknown event_type ["SEND"]'),
-        (b'{"settle_event": {}, "event_type": 3}', "unknown event_type 3"),
-        (b'{"settle_event": {}}', "UNKNOWN with settle_event is nothing that lnd reports"),
+        ({"settle_event": True}, "settle_event is no object: true"),
+        ({"settleEvent": []}, "settle_event is no object: []"),
+        ({"event_type": "SEND", "settle_event": {"info": "none"}}, 'info is no object: "none"'),
+        ({"settle_event": {}, "event_type": "KEYSEND"}, 'unknown event_type: "KEYSEND"'),
+        ({"settle_event": {}, "event_type": ["SEND"]}, 'unknown event_type: ["SEND"]'),
+        ({"settle_event": {}, "event_type": 4}, "unknown event_type: 4"),
+        ({"settle_event": {}, "event_type": True}, "unknown event_type: true"),
+        ({"settle_event": {}}, "UNKNOWN with settle_event is nothing that lnd reports"),
         (
-            b'{"event_type": "RECEIVE", "incoming_channel_id": 1, "forward_event": {}}',
+            {"event_type": "RECEIVE", "incoming_channel_id": 1, "forward_event": {}},
             "RECEIVE with forward_event is nothing that lnd reports",
         ),
         (
-            b'{"event_type": "FORWARD", "outgoing_channel_id": 1, "settle_event": {}}',
+            {"event_type": "FORWARD", "outgoing_channel_id": 1, "settle_event": {}},
             "FORWARD with settle_event needs an incoming_channel_id",
         ),
         (
-            b'{"event_type": "RECEIVE", "settle_event": {}}',
+            {"event_type": "RECEIVE", "settle_event": {}},
             "RECEIVE with settle_event needs an incoming_channel_id",
         ),
         (
-            b'{"event_type": "FORWARD", "incoming_channel_id": 1, "forward_event": {}}',
+            {"event_type": "FORWARD", "incoming_channel_id": 1, "forward_event": {}},
             "FORWARD with forward_event needs an outgoing_channel_id",
         ),
         (
-            b'{"event_type": "SEND", "link_fail_event": {}}',
+            {"event_type": "SEND", "link_fail_event": {}},
             "SEND with link_fail_event needs an outgoing_channel_id",
+        ),
+        (
+            {"final_htlc_event": {}, "incoming_channel_id": ["1"]},
+            f'incoming_channel_id is no number from 0 to {2**64 - 1}: ["1"]',
+        ),
+        (
+            {"final_htlc_event": {}, "timestamp_ns": "now"},
+            f'timestamp_ns is no number from 0 to {2**64 - 1}: "now"',
+        ),
+        (
+            {
+                "event_type": "SEND",
+                "outgoing_channel_id": 1,
+                "forward_event": {"info": {"outgoing_timelock": 2**32}},
+            },
+            "outgoing_timelock is no number from 0 to 4294967295: 4294967296",
         ),
     ],
 )
-def test_any_other_shape_is_named(line: bytes, said: str) -> None:
-    """A line that is no event raises ValueError with the reason."""
-    with pytest.raises(ValueError) as raised:
-        parse_line(line, 1)
+def test_any_other_shape_is_named(fields: dict[str, Any], said: str) -> None:
+    """An object that is no event raises NoEvent with the reason."""
+    with pytest.raises(NoEvent) as raised:
+        parsed(**fields)
 
-    assert said in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "value", [-1, 2**64, 1.0, True, "", " 1", "1_0", "-1", "٣", "1" * 21, [], {}, "x" * 100]
-)
-def test_a_number_is_digits_within_64_bits(value: Any) -> None:
-    """Neither signs, blanks, fractions, booleans nor other digits than ASCII's are a number."""
-    with pytest.raises(ValueError, match="timestamp_ns is no number from 0 to") as raised:
-        parsed(final_htlc_event={}, timestamp_ns=value)
-
-    assert len(str(raised.value)) < 140
-
-
-def test_a_timelock_has_32_bits() -> None:
-    """Block heights are smaller numbers than the others."""
-    with pytest.raises(ValueError, match="outgoing_timelock is no number from 0 to 4294967295"):
-        parsed(
-            event_type="SEND",
-            outgoing_channel_id=1,
-            forward_event={"info": {"outgoing_timelock": 2**32}},
-        )
-
-
-def test_a_bad_line_is_a_warning_and_the_others_are_read() -> None:
-    """A warning has the number of its line; blank lines count as lines and are no event."""
-    lines = [b'{"subscribed_event": {}}\n', b"\n", b"oops\n", b'{"final_htlc_event": {}}']
-
-    events, warnings = read_events(lines)
-
-    assert [(1, Kind.SUBSCRIBED), (4, Kind.FINAL)] == [(e.line, e.kind) for e in events]
-    assert ["line 3: not JSON: Expecting value: line 1 column 1 (char 0)"] == [
-        str(warning) for warning in warnings
-    ]
-
-
-def test_a_warning_may_be_about_no_line() -> None:
-    """Without a line its text is all there is."""
-    assert "too late" == str(LogWarning("too late"))
+    assert said == str(raised.value)
