@@ -67,6 +67,8 @@ class HtlcEvent:
     incoming_timelock: int = 0
     """A block height, like `outgoing_timelock`."""
     outgoing_timelock: int = 0
+    wire_failure: str = ""
+    failure_detail: str = ""
 
 
 @attrs.frozen
