@@ -26,13 +26,13 @@ def faults(outcome: Outcome) -> dict[str, int]:
     return {name: total[name] for name in ("lost", "duplicated", "out_of_order") if name in total}
 
 
-def broken(history: History, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
-    return play(history, *outages, mailbox_factory=box)
+def broken(events: Log, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
+    return play(events, *outages, mailbox_factory=box)
 
 
-def stalled(history: History, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
+def stalled(events: Log, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
     """A replay that is given up after a second; a mailbox that works takes a fraction of that."""
-    outcome = simulate(history, map(down, outages), mailbox_factory=box, patience=1.0)
+    outcome = simulate(events, map(down, outages), mailbox_factory=box, patience=1.0)
     assert outcome.was_given_up
     return outcome
 
@@ -167,9 +167,9 @@ class Forgetful(MemoryMailBox):
 
 def test_a_packet_that_is_gone_when_acked_or_refused_is_lost() -> None:
     """The mailbox would not have replayed it."""
-    history = log(at(0, Kind.ADD), at(0, Kind.LINK_FAIL, incoming_htlc_id=2), end(9))
+    events = log(at(0, Kind.ADD), at(0, Kind.LINK_FAIL, incoming_htlc_id=2), end(9))
 
-    assert {"lost": 2} == faults(broken(history, Forgetful))
+    assert {"lost": 2} == faults(broken(events, Forgetful))
 
 
 class Silent(MemoryMailBox):
@@ -200,8 +200,8 @@ def forwarding(*extra: HTLCPacket, times: int = 1) -> Callable[[MailBoxConfig], 
 
 def test_an_add_that_fails_back_twice_is_a_duplicate() -> None:
     """Noticed with the next one, or at the end."""
-    history = log(at(0, Kind.LINK_FAIL), at(1, Kind.LINK_FAIL, incoming_htlc_id=2))
-    outcome = broken(history, forwarding(times=2))
+    events = log(at(0, Kind.LINK_FAIL), at(1, Kind.LINK_FAIL, incoming_htlc_id=2))
+    outcome = broken(events, forwarding(times=2))
 
     assert {"duplicated": 2} == faults(outcome)
     assert 2 == outcome.channels[B].duplicated

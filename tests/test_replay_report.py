@@ -6,11 +6,12 @@ import json
 
 import attrs
 
-from lnmailbox.replay.events import Kind, LogWarning
+from lnmailbox.replay.events import Kind
 from lnmailbox.replay.history import Htlc, Result
 from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outcome import FailedBack, Outcome
 from lnmailbox.replay.report import json_report, text_report
+from lnmailbox.replay.warnings import LogWarning
 from lnmailbox.wire import ShortChannelID
 
 A = ShortChannelID(880000, 1, 1)

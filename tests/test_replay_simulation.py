@@ -62,7 +62,7 @@ def test_what_the_link_refuses_fails_back_as_a_reply(with_add: bool) -> None:
         "acked": 1,
     } == healthy(outcome)
     assert {"adds": 1, "adds_refused": 1} == nonzero(outcome.channels[B])
-    assert [] == outcome.failed_back
+    assert [] == outcome.failed
 
 
 def test_own_payments_that_the_link_refuses_are_refused_one_by_one() -> None:
@@ -129,6 +129,6 @@ def test_time_may_take_long_steps_to_the_nanosecond() -> None:
 
     assert 2**64 - 2 == outcome.end_ns
     assert 1 == healthy(outcome)["adds_expired"]
-    assert times[1] - 1 + 60_000_000_000 == outcome.failed_back[0].at_ns
+    assert times[1] - 1 + 60_000_000_000 == outcome.failed[0].at_ns
 
 

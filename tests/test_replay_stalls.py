@@ -35,7 +35,7 @@ def test_an_add_whose_link_is_away_too_long_expires_at_its_deadline() -> None:
         "fees_lost_msat": 100,
     } == healthy(outcome)
     assert 100 == outcome.channels[B].fees_lost_msat
-    (failed,) = outcome.failed_back
+    (failed,) = outcome.failed
     assert 70_000_000_000 == failed.at_ns
     assert failed.is_settled
     assert 1000 == failed.htlc.outgoing_amount
@@ -57,7 +57,7 @@ def test_what_would_have_failed_anyway_costs_no_fee() -> None:
 
         assert 1 == healthy(outcome)["adds_expired"]
         assert "fees_lost_msat" not in healthy(outcome)
-        assert not outcome.failed_back[0].is_settled
+        assert not outcome.failed[0].is_settled
 
 
 def test_an_own_payment_that_expires_is_known_to_its_sender_only() -> None:
@@ -74,18 +74,18 @@ def test_a_link_that_is_back_at_the_deadline_is_too_late() -> None:
 
 def test_an_outage_includes_its_beginning_and_not_its_end() -> None:
     """What comes at the instant of the beginning waits, at that of the end it does not."""
-    history = log(at(0, Kind.FINAL), at(10, Kind.ADD), end(11))
+    events = log(at(0, Kind.FINAL), at(10, Kind.ADD), end(11))
 
-    assert 1 == healthy(play(history, "stall B:10:5"))["adds_waiting"]
-    assert 1 == healthy(play(history, "stall B:5:5"))["adds_delivered"]
+    assert 1 == healthy(play(events, "stall B:10:5"))["adds_waiting"]
+    assert 1 == healthy(play(events, "stall B:5:5"))["adds_delivered"]
 
 
 def test_the_expiry_is_as_asked_for() -> None:
     """In seconds, parts of them included."""
-    history = log(at(0, Kind.ADD), end(2))
+    events = log(at(0, Kind.ADD), end(2))
 
-    assert 1 == healthy(play(history, "stall B:0:1", expiry=0.5))["adds_expired"]
-    assert 1 == healthy(play(history, "stall B:0:1", expiry=1.5))["adds_delivered"]
+    assert 1 == healthy(play(events, "stall B:0:1", expiry=0.5))["adds_expired"]
+    assert 1 == healthy(play(events, "stall B:0:1", expiry=1.5))["adds_delivered"]
 
 
 def test_adds_of_several_channels_may_expire_at_once() -> None:
@@ -99,14 +99,14 @@ def test_adds_of_several_channels_may_expire_at_once() -> None:
     outcome = play(log(*events, end(60)), "stall A:0:99", "stall B:0:99")
 
     assert 18 == healthy(outcome)["adds_expired"]
-    assert [A] * 9 + [B] * 9 == [failed.htlc.outgoing_channel for failed in outcome.failed_back]
+    assert [A] * 9 + [B] * 9 == [failed.htlc.outgoing_channel for failed in outcome.failed]
 
 
 def test_what_is_not_committed_is_taken_again() -> None:
     """A link that leaves 49 ms after a delivery has acked nothing; after 50 ms it has."""
-    history = log(at(0, Kind.ADD), at(0, Kind.SETTLE, Origin.RECEIVE, incoming_htlc_id=2), end(30))
+    events = log(at(0, Kind.ADD), at(0, Kind.SETTLE, Origin.RECEIVE, incoming_htlc_id=2), end(30))
 
-    outcome = play(history, "stall A:0.049:1", "stall B:0.049:1")
+    outcome = play(events, "stall A:0.049:1", "stall B:0.049:1")
 
     assert {
         "adds": 1,
@@ -117,7 +117,7 @@ def test_what_is_not_committed_is_taken_again() -> None:
         "acked": 2,
     } == healthy(outcome)
 
-    outcome = play(history, "stall A:0.05:1", "stall B:0.05:1")
+    outcome = play(events, "stall A:0.05:1", "stall B:0.05:1")
 
     assert "redelivered" not in healthy(outcome)
 
@@ -141,7 +141,7 @@ def test_what_was_delivered_but_not_committed_can_expire() -> None:
     outcome = play(log(at(0, Kind.ADD), end(200)), "stall B:0.01:99")
 
     assert 1 == healthy(outcome)["adds_expired"]
-    assert 60_000_000_000 == outcome.failed_back[0].at_ns
+    assert 60_000_000_000 == outcome.failed[0].at_ns
 
 
 def test_what_the_link_holds_past_the_deadline_expires_when_it_leaves() -> None:
@@ -155,7 +155,7 @@ def test_what_the_link_holds_past_the_deadline_expires_when_it_leaves() -> None:
         "replies_delivered": 1,
         "acked": 1,
     } == healthy(outcome)
-    assert 90_000_000_000 == outcome.failed_back[0].at_ns
+    assert 90_000_000_000 == outcome.failed[0].at_ns
 
 
 def test_a_refusal_waits_for_the_link_too() -> None:
@@ -174,10 +174,10 @@ def test_a_refusal_waits_for_the_link_too() -> None:
 
 def test_replies_wait_and_never_expire() -> None:
     """However long the incoming link is away, and also at the end."""
-    history = log(at(0, Kind.ADD), at(1, Kind.SETTLE), end(5000))
+    events = log(at(0, Kind.ADD), at(1, Kind.SETTLE), end(5000))
 
-    assert 1 == healthy(play(history, "stall A:0.5:4000"))["replies_delivered"]
-    assert "replies_delivered" not in healthy(play(history, "stall A:0.5:9999"))
+    assert 1 == healthy(play(events, "stall A:0.5:4000"))["replies_delivered"]
+    assert "replies_delivered" not in healthy(play(events, "stall A:0.5:9999"))
 
 
 def test_what_the_end_of_the_log_leaves_open_is_still_waiting() -> None:
@@ -185,7 +185,7 @@ def test_what_the_end_of_the_log_leaves_open_is_still_waiting() -> None:
     outcome = play(log(at(0, Kind.ADD), at(2, Kind.SETTLE), end(59)), "stall B:0:59.5")
 
     assert {"adds": 1, "adds_waiting": 1} == healthy(outcome)
-    assert 1 == outcome.replies_held
+    assert 1 == outcome.replies_unborn
 
 
 def test_many_packets_are_replayed_in_order() -> None:
@@ -236,13 +236,13 @@ def test_packets_are_what_a_switch_and_its_links_make_of_them() -> None:
             assert not isinstance(packet.htlc, UpdateAddHTLC) or not packet.outgoing_htlc_id
             super().add_packet(packet)
 
-    history = log(
+    events = log(
         at(0, Kind.ADD),
         at(1, Kind.ADD, Origin.SEND, outgoing_htlc_id=2),
         at(2, Kind.SETTLE),
         at(3, Kind.LINK_FAIL, incoming_htlc_id=3),
     )
-    simulate(history, mailbox_factory=Recording)
+    simulate(events, mailbox_factory=Recording)
 
     add, own, settle, refused, fail = seen
     assert [1, 2] == [add.outgoing_htlc_id, own.outgoing_htlc_id]

@@ -7,20 +7,20 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import attrs
 
 from lnmailbox import JournalError, SQLiteJournal
 from lnmailbox.inspecting.command import add_journal_command, parse_codec
-from lnmailbox.replay.events import LogWarning, read_events
 from lnmailbox.replay.history import History, read_history
 from lnmailbox.replay.outages import parse_outage
 from lnmailbox.replay.outcome import Outcome
 from lnmailbox.replay.packets import CODEC
+from lnmailbox.replay.reading import UnusableLog, read_events
 from lnmailbox.replay.report import json_report, text_report
 from lnmailbox.replay.simulation import simulate
+from lnmailbox.replay.warnings import LogWarning, LogWarnings
 
 __all__ = ["main"]
 
@@ -67,17 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     file = arguments.file
+    warnings = LogWarnings()
     try:
-        if file == "-":
-            events, warnings = read_events(sys.stdin.buffer)
-        else:
-            with Path(file).open("rb") as lines:
-                events, warnings = read_events(lines)
+        events = list(read_events([file], warnings))
     except OSError as error:
         return _unusable(f"cannot read {file}: {error.strerror}")
-    if not events:
-        _show(warnings)
-        return _unusable(f"no HTLC event in {file}")
+    except UnusableLog as error:
+        _show(list(warnings))
+        return _unusable(str(error))
     history = read_history(events)
     try:
         outcome = _simulate(history, arguments)
