@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-%s
-from lnmailbox.replay.events import Kind, Origin
-from playing import %s
+import queue
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
+from lnmailbox.replay.events import HtlcEvent, Kind
+from lnmailbox.replay.outcome import Outcome
+from playing import B, at, end, log, nonzero, play, play_once
 
 
 class FaultyOutbox:
@@ -26,15 +34,25 @@ def faults(outcome: Outcome) -> dict[str, int]:
     return {name: total[name] for name in ("lost", "duplicated", "out_of_order") if name in total}
 
 
-def broken(events: Log, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
+def broken(events: list[HtlcEvent], box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
     return play(events, *outages, mailbox_factory=box)
 
 
-def stalled(events: Log, box: Callable[[MailBoxConfig], Any], *outages: str) -> Outcome:
-    """A replay that is given up after a second; a mailbox that works takes a fraction of that."""
-    outcome = simulate(events, map(down, outages), mailbox_factory=box, patience=1.0)
-    assert outcome.was_given_up
-    return outcome
+def stalled(
+    events: list[HtlcEvent], box: Callable[[MailBoxConfig], Any], *outages: str
+) -> Outcome:
+    """A replay that is given up after half a second; a mailbox that works takes a fraction.
+
+    The faults are the same with both kinds of threads. What they were found in is not.
+    """
+    shared, per_link = (
+        play_once(events, *outages, mailbox_factory=box, patience=0.5, threads=threads)
+        for threads in ("shared", "per-link")
+    )
+    assert shared.was_given_up
+    assert per_link.was_given_up
+    assert faults(shared) == faults(per_link)
+    return per_link
 
 
 TWO_ADDS = log(at(0, Kind.ADD), at(1, Kind.ADD, incoming_htlc_id=2), end(9))
@@ -54,7 +72,7 @@ def test_a_packet_that_never_comes_is_lost() -> None:
 
     assert {"lost": 1} == faults(outcome)
     (warning,) = outcome.warnings
-    where = "the mailbox of 2x2x2 kept its link waiting for 1 s, 1.000 s after the first event"
+    where = "the mailbox of 2x2x2 kept its link waiting for 0.5 s, 1.000 s after the first event"
     assert f"given up: {where}" == str(warning)
 
 
@@ -97,7 +115,9 @@ class Repeating(MemoryMailBox):
 def test_a_packet_that_comes_twice_is_a_duplicate() -> None:
     """Whether the link finds it in place of the next, when it leaves, or at the end."""
     assert {"duplicated": 2} == faults(broken(TWO_ADDS, Repeating))
-    assert {"duplicated": 1} == faults(broken(log(at(0, Kind.ADD), end(9)), Repeating, "stall B:5:1"))
+    assert {"duplicated": 1} == faults(
+        broken(log(at(0, Kind.ADD), end(9)), Repeating, "stall B:5:1")
+    )
 
 
 class Swapping(MemoryMailBox):
@@ -151,7 +171,7 @@ def test_an_add_that_does_not_fail_back_is_lost() -> None:
 
     assert {"lost": 1} == faults(outcome)
     (warning,) = outcome.warnings
-    assert "the mailbox of 2x2x2 did not fail an Add back for 1 s, 60.000 s" in str(warning)
+    assert "the mailbox of 2x2x2 did not fail an Add back for 0.5 s, 60.000 s" in str(warning)
 
 
 class Forgetful(MemoryMailBox):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-%s
-from lnmailbox.replay.events import Kind, Origin
-from playing import %s
+import threading
+from typing import Any
+
+import pytest
+
+from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
+from lnmailbox.replay.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.history import Progress
+from lnmailbox.replay.outcome import EndedHtlc, Ending
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
+from playing import START, A, B, Event, at, end, healthy, log, nonzero, play, play_once, plain
 
 
 def test_a_forward_that_settles_is_an_add_and_a_reply() -> None:
@@ -29,7 +37,7 @@ def test_the_result_of_an_own_payment_goes_to_nobody() -> None:
     for kind in (Kind.SETTLE, Kind.FAIL):
         outcome = play(log(at(0, Kind.ADD, Origin.SEND), at(2, kind, Origin.SEND)))
 
-        assert {"adds": 1, "adds_delivered": 1, "acked": 1} == healthy(outcome)
+        assert {"adds": 1, "adds_delivered": 1, "acked": 1, "own_adds": 1} == healthy(outcome)
         assert [B] == list(outcome.channels)
 
 
@@ -69,7 +77,7 @@ def test_own_payments_that_the_link_refuses_are_refused_one_by_one() -> None:
     """They have no id of their own, and no reply."""
     refusal = at(0, Kind.LINK_FAIL, Origin.SEND, outgoing_htlc_id=0)
 
-    assert {"adds": 2, "adds_refused": 2} == healthy(play(log(refusal, refusal)))
+    assert {"adds": 2, "adds_refused": 2, "own_adds": 2} == healthy(play(log(refusal, refusal)))
 
 
 def test_everything_at_one_instant_is_delivered_too() -> None:
@@ -109,26 +117,44 @@ def test_own_payments_of_two_channels_may_have_one_id() -> None:
         "stall B:0:9",
     )
 
-    assert {"adds": 2, "adds_waiting": 2} == healthy(outcome)
+    assert {"adds": 2, "adds_waiting": 2, "own_adds": 2} == healthy(outcome)
 
 
-def test_time_may_take_long_steps_to_the_nanosecond() -> None:
-    """Five centuries are no reason to lose one."""
-    times = [1, 2**64 - 10**12 + 3, 2**64 - 1]
-    kinds = [Kind.FINAL, Kind.ADD, Kind.FINAL]
+def test_nothing_to_play_is_fine() -> None:
+    """A log of notices has neither channels nor packets."""
+    assert {} == healthy(play(log(end(0))))
 
-    outcome = play(
-        log(
-            *(
-                at(0, kind) | {"timestamp_ns": time}
-                for kind, time in zip(kinds, times, strict=True)
-            )
-        ),
-        "stall B:1:1e11",
+
+def test_packets_are_what_a_switch_and_its_links_make_of_them() -> None:
+    """Only a forward's failure is encrypted, and the outgoing id is the link's to give."""
+    seen: list[HTLCPacket] = []
+
+    class Recording(MemoryMailBox):
+        def add_packet(self, packet: HTLCPacket) -> None:
+            seen.append(packet)
+            assert not isinstance(packet.htlc, UpdateAddHTLC) or not packet.outgoing_htlc_id
+            super().add_packet(packet)
+
+    events = log(
+        at(0, Kind.ADD),
+        at(1, Kind.ADD, Origin.SEND, outgoing_htlc_id=2),
+        at(2, Kind.SETTLE),
+        at(3, Kind.LINK_FAIL, incoming_htlc_id=3),
     )
+    play_once(events, mailbox_factory=Recording)
 
-    assert 2**64 - 2 == outcome.end_ns
-    assert 1 == healthy(outcome)["adds_expired"]
-    assert times[1] - 1 + 60_000_000_000 == outcome.failed[0].at_ns
-
-
+    add, own, settle, refused, fail = seen
+    assert [1, 2] == [add.outgoing_htlc_id, own.outgoing_htlc_id]
+    assert [CircuitKey(A, 1), CircuitKey(ShortChannelID(), 2)] == [add.in_key, own.in_key]
+    assert (add.obfuscator is None, own.obfuscator is None) == (False, True)
+    assert (1100, 1000, 0, 1000) == (
+        add.incoming_amount,
+        add.amount,
+        own.incoming_amount,
+        own.amount,
+    )
+    assert [UpdateAddHTLC, UpdateFulfillHTLC] == [type(add.htlc), type(settle.htlc)]
+    assert CircuitKey(A, 1) == settle.in_key
+    assert refused.in_key == fail.in_key == CircuitKey(A, 3)
+    assert isinstance(fail.htlc, UpdateFailHTLC)
+    assert fail.htlc.reason.startswith(b"to be encrypted: ")
