@@ -173,19 +173,22 @@ class Switch:
         if channel.batch is not batch:
             return  # the link left meanwhile
         channel.batch = None
-        to_ack = channel.link.to_ack
+        link = channel.link
+        ended = []
         for mail in batch.mail:
             htlc = mail.htlc
-            to_ack.append((mail.packet, htlc.outgoing_htlc_id))
+            link.to_ack.append((mail.packet, htlc.outgoing_htlc_id))
             self._forget(mail)
             if not mail.is_add:
                 continue
             if mail.has_ended:
-                self._endings.tell(Ending.DELIVERED, self._now_ns, htlc)
-                self._reply(htlc, reply_packet(htlc))
+                ended.append(htlc)
             else:
                 self._committed[htlc] = self._now_ns
         self._post.note(channel, 0)
+        for htlc in ended:
+            self._endings.tell(Ending.DELIVERED, self._now_ns, htlc)
+            self._reply(htlc, reply_packet(htlc))
 
     def _change(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -219,8 +222,12 @@ class Switch:
     # What passes between mailboxes, links and this switch
 
     def _reply(self, htlc: Htlc, packet: HTLCPacket) -> None:
-        if htlc.incoming_channel:
-            channel = self._channel(htlc.incoming_channel)
+        number = htlc.incoming_channel
+        if number:
+            if number == htlc.outgoing_channel:
+                # The Add had the same key in the same mailbox: it must be gone.
+                self._post.hand_over()
+            channel = self._channel(number)
             self._put(channel, Mail(packet, htlc, self._now_ns, False))
 
     def _put(self, channel: Channel, mail: Mail) -> None:
