@@ -6,13 +6,12 @@ import gc
 import heapq
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 
 from lnmailbox.replay.reading import read_events
 from lnmailbox.replay.simulation import simulate

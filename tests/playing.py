@@ -27,9 +27,9 @@ __all__ = [
     "log",
     "nonzero",
     "outage",
+    "plain",
     "play",
     "play_once",
-    "plain",
 ]
 
 A = ShortChannelID(1, 1, 1)

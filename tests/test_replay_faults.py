@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-import pytest
 
 from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
 from lnmailbox.replay.events import HtlcEvent, Kind

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Any
 
 import pytest
 
-from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
+from lnmailbox import CircuitKey, HTLCPacket, MemoryMailBox
+from lnmailbox.replay import history as history_module
+from lnmailbox.replay.events import Kind, Origin
 from lnmailbox.replay.history import Progress
-from lnmailbox.replay.outcome import EndedHtlc, Ending
+from lnmailbox.replay.post import HAND_OVER_AT
+from lnmailbox.replay.simulation import simulate
+from lnmailbox.replay.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
-from playing import START, A, B, Event, at, end, healthy, log, nonzero, play, play_once, plain
+from playing import START, A, B, Event, at, end, healthy, log, nonzero, play, play_once
 
 
 def test_a_forward_that_settles_is_an_add_and_a_reply() -> None:
@@ -158,3 +162,207 @@ def test_packets_are_what_a_switch_and_its_links_make_of_them() -> None:
     assert refused.in_key == fail.in_key == CircuitKey(A, 3)
     assert isinstance(fail.htlc, UpdateFailHTLC)
     assert fail.htlc.reason.startswith(b"to be encrypted: ")
+
+
+# What it is told, and what it tells
+
+
+def test_a_window_is_played_like_a_log_of_its_own() -> None:
+    """HTLCs that were added before it have their replies, and no more."""
+    events = log(
+        at(0, Kind.ADD),
+        at(10, Kind.ADD, incoming_htlc_id=2),
+        at(12, Kind.SETTLE),
+        at(13, Kind.SETTLE, incoming_htlc_id=2),
+        at(20, Kind.ADD, incoming_htlc_id=3),
+    )
+
+    outcome = play(events, window=(START + 5 * 10**9, START + 20 * 10**9))
+
+    assert {
+        "adds": 1,
+        "adds_delivered": 1,
+        "replies": 2,
+        "replies_delivered": 2,
+        "acked": 3,
+    } == healthy(outcome)
+    assert (START + 10 * 10**9, 3 * 10**9) == (outcome.start_ns, outcome.end_ns)
+    assert {Kind.ADD: 1, Kind.SETTLE: 2} == outcome.events
+
+
+def test_outages_in_a_window_count_from_its_first_event() -> None:
+    """Those with a date are where the date is."""
+    events = log(at(0, Kind.FINAL), at(100, Kind.FINAL), at(110, Kind.ADD), end(200))
+    window = (START + 1, None)
+
+    for outage in ("down B:5:10", "down B:2025-10-09T08:55:05:10"):
+        assert 1 == healthy(play(events, outage, window=window))["adds_unroutable"]
+    assert 1 == healthy(play(events, "down B:105:10", window=window))["adds_delivered"]
+
+
+def test_refusals_are_counted_by_their_reason() -> None:
+    """lnd's `failure_detail`."""
+    outcome = play(log(at(0, Kind.LINK_FAIL, failure_detail="INSUFFICIENT_BALANCE")))
+
+    assert {"INSUFFICIENT_BALANCE": 1} == outcome.refusals
+    assert 1 == outcome.total.adds_refused
+
+
+def test_packets_are_counted_that_pass_from_thread_to_thread() -> None:
+    """An Add, its Fail from the mailbox, and the same as the incoming link takes it."""
+    assert 3 == play(log(at(0, Kind.LINK_FAIL))).handoffs
+    assert 2 == play(log(at(0, Kind.ADD), at(1, Kind.SETTLE))).handoffs
+
+
+def test_what_the_reader_left_out_is_in_the_outcome() -> None:
+    """With its warnings, which the reader may give while the replay runs."""
+    warnings = LogWarnings()
+
+    def events() -> Any:
+        warnings.add("too late", 7)
+        warnings.adds_left_out += 1
+        yield from log(at(0, Kind.ADD))
+
+    outcome = simulate(events(), warnings=warnings)
+
+    assert 1 == outcome.adds_left_out
+    assert ["line 7: too late"] == list(map(str, outcome.warnings))
+
+
+def test_progress_is_told() -> None:
+    """By the caller's thread."""
+    told: list[tuple[Progress, bool]] = []
+    me = threading.current_thread()
+
+    play_once(
+        log(*[end(1)] * 10_001),
+        on_progress=lambda progress: told.append((progress, threading.current_thread() is me)),
+    )
+
+    assert [(Progress(10_000, START + 10**9, 0), True)] == told
+
+
+@pytest.mark.parametrize("threads", ["both", None])
+def test_there_are_two_kinds_of_threads(threads: Any) -> None:
+    """Anything else is refused, before anything is read."""
+    with pytest.raises(ValueError, match="threads must be 'shared' or 'per-link', got"):
+        play_once(log(at(0, Kind.ADD)), threads=threads)
+
+
+def test_ten_times_as_many_channels_take_no_more_threads() -> None:
+    """One thread does the work of all links; with one for each, there are as many as channels."""
+
+    def threads_of(channels: int, threads: str) -> int:
+        events = [
+            at(n, Kind.ADD, incoming_htlc_id=n, outgoing_channel=ShortChannelID(9, n, 0))
+            for n in range(channels)
+        ]
+        most = [0]
+
+        class Counting(MemoryMailBox):
+            def add_packet(self, packet: HTLCPacket) -> None:
+                most.append(threading.active_count())
+                super().add_packet(packet)
+
+        assert play_once(log(*events), threads=threads, mailbox_factory=Counting).holds
+        return max(most)
+
+    assert threads_of(5, "shared") == threads_of(50, "shared")
+    assert threads_of(5, "per-link") + 45 == threads_of(50, "per-link")
+
+
+@pytest.mark.parametrize("threads", ["shared", "per-link"])
+def test_packets_are_handed_over_many_at_a_time_or_one_by_one(threads: str) -> None:
+    """With one thread for all, when 256 are there; with one for each link, each at once."""
+    events = [at(0, Kind.ADD, incoming_htlc_id=n) for n in range(300)]
+    most = [0]
+
+    class Counting(MemoryMailBox):
+        def add_packet(self, packet: HTLCPacket) -> None:
+            super().add_packet(packet)
+            most.append(self.statistics().adds_undelivered)
+
+    assert play_once(log(*events), threads=threads, mailbox_factory=Counting).holds
+
+    if threads == "shared":
+        assert HAND_OVER_AT == max(most)
+    else:
+        assert 1 >= max(most)
+
+
+# How it ends
+
+
+def test_what_the_log_raises_is_raised() -> None:
+    """The threads have ended then."""
+
+    def events() -> Any:
+        yield from log(at(0, Kind.ADD))
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        play_once(events())
+
+
+@pytest.mark.parametrize("threads", ["shared", "per-link"])
+def test_what_a_mailbox_raises_is_raised(threads: str) -> None:
+    """Whichever thread it is raised in."""
+
+    class Raising(MemoryMailBox):
+        def ack_packet(self, key: CircuitKey) -> bool:
+            raise LookupError("no ack")
+
+    with pytest.raises(LookupError, match="no ack"):
+        play_once(log(at(0, Kind.ADD)), threads=threads, mailbox_factory=Raising)
+
+
+@pytest.mark.parametrize("played", [0, 1, 2])
+def test_an_interrupt_while_it_reads_ends_the_log_there(played: int) -> None:
+    """What was read is played; the rest of the log is not missed."""
+
+    def events() -> Any:
+        yield from log(at(0, Kind.ADD), at(1, Kind.SETTLE))[:played]
+        raise KeyboardInterrupt
+
+    outcome = play_once(events())
+
+    assert outcome.was_interrupted
+    assert outcome.holds
+    assert played == sum(outcome.events.values())
+    assert (min(1, played), max(0, played - 1)) == (outcome.total.adds, outcome.total.replies)
+
+
+@pytest.mark.parametrize("threads", ["shared", "per-link"])
+def test_an_interrupt_while_it_plays_ends_the_log_there(
+    threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step is done first, and what was read by then is played too."""
+    monkeypatch.setattr(history_module, "LOOK_AHEAD", 3)
+    seen: list[int] = []
+
+    class Interrupted(MemoryMailBox):
+        def add_packet(self, packet: HTLCPacket) -> None:
+            if packet.incoming_htlc_id == 5:
+                signal.raise_signal(signal.SIGINT)
+            super().add_packet(packet)
+            seen.append(packet.incoming_htlc_id)
+
+    events = [at(n, Kind.ADD, incoming_htlc_id=n) for n in range(20)]
+    outcome = play_once(log(*events), threads=threads, mailbox_factory=Interrupted)
+
+    assert outcome.was_interrupted
+    assert {"adds": 9, "adds_delivered": 9, "acked": 9} == healthy(outcome)
+    assert list(range(9)) == seen
+    assert 8 * 10**9 == outcome.end_ns
+
+
+def test_a_second_interrupt_is_raised() -> None:
+    """Nothing is waited for."""
+
+    class Interrupted(MemoryMailBox):
+        def add_packet(self, packet: HTLCPacket) -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        play_once(log(at(0, Kind.ADD)), mailbox_factory=Interrupted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lnmailbox import HTLCPacket
 from lnmailbox.wire import ShortChannelID
@@ -208,16 +208,28 @@ class Switch:
     def _leave(self, channels: list[Channel]) -> None:
         for channel in channels:
             channel.batch = None
-        self._post.hand_over(*channels, then=Link.leave)
+        self._hand_over(channels, Link.leave, reads=False)
         self._expire(channels)  # what links held past its deadline
 
     def _come_back(self, channels: list[Channel]) -> None:
         waiting = [(channel, self._undelivered(channel)) for channel in channels]
-        self._post.hand_over(*channels, then=Link.come_back)
+        self._hand_over(channels, Link.come_back, reads=True)
         for channel, undelivered in waiting:
             self._record_depth(channel)
             for mail in undelivered:
                 self._take(channel, mail)
+
+    def _hand_over(
+        self, channels: list[Channel], then: Callable[[Link], None], *, reads: bool
+    ) -> None:
+        """Let links leave or come back. One that has no mail, as most, has nothing to do."""
+        busy = []
+        for channel in channels:
+            if channel.link.account.is_empty:
+                channel.link.reads = reads
+            else:
+                busy.append(channel)
+        self._post.hand_over(*busy, then=then)
 
     # What passes between mailboxes, links and this switch
 
