@@ -209,10 +209,15 @@ def _refusals(outcome: Outcome, top: int) -> Iterator[str]:
     reasons = sorted(outcome.refusals.items(), key=lambda item: (-item[1], item[0]))
     if reasons:
         yield "Refused by the link, with lnd's reason:"
-        rows = [[reason or "not told", f"{count:,}"] for reason, count in reasons[:top]]
+        rows = [[_named(reason), f"{count:,}"] for reason, count in reasons[:top]]
         if rest := reasons[top:]:
             rows.append([f"{len(rest):,} other reasons", f"{sum(n for _, n in rest):,}"])
         yield from table(rows, left=1)
+
+
+def _named(reason: str) -> str:
+    """The reason, which comes from the log, as text that no terminal obeys."""
+    return ascii(reason)[1:-1][:40] or "not told"
 
 
 def _channel_table(

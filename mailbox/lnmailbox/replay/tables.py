@@ -60,8 +60,13 @@ def paragraph(text: str) -> Iterator[str]:
 def table(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
     """Align columns: the first `left` of them to the left, the others to the right.
 
-    Two spaces separate them, or one if the lines were longer than 80 columns otherwise.
+    Two spaces separate them. If the lines were longer than 80 columns so, one space does, and
+    if that is not enough, the numbers on the right lose their commas.
     """
+    if _width(rows) > WIDTH:
+        rows = [
+            [*row[:left], *(cell.replace(",", "") for cell in row[left:])] for row in rows
+        ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
     for row in rows:
@@ -70,3 +75,8 @@ def table(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield gap.join(cells).rstrip()
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    columns = list(zip(*rows, strict=True))
+    return sum(max(map(len, column)) for column in columns) + len(columns) - 1
