@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from lnmailbox.reference import CourierMailBox
-from lnmailbox.replay.events import read_events
 from lnmailbox.replay.history import read_history
 from lnmailbox.replay.outages import parse_outage
+from lnmailbox.replay.reading import read_events
 from lnmailbox.replay.simulation import simulate
+from lnmailbox.replay.warnings import LogWarnings
 
 
 @pytest.fixture(scope="module")
 def history(project):
-    with (project / "examples" / "htlc_events.jsonl").open("rb") as lines:
-        events, _ = read_events(lines)
-    return read_history(events)
+    sample = project / "examples" / "htlc_events.jsonl"
+    return read_history(list(read_events([str(sample)], LogWarnings())))
 
 
 def test_a_log_has_the_same_outcome(history):

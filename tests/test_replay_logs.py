@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import random
 import runpy
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lnmailbox.replay.events import read_events
+from lnmailbox.replay.events import EventParser
+from lnmailbox.replay.fields import NoEvent
 from lnmailbox.replay.history import History, read_history
 from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outages import Outage, parse_outage
+from lnmailbox.replay.reading import read_events
 from lnmailbox.replay.report import json_report, text_report
 from lnmailbox.replay.simulation import simulate
+from lnmailbox.replay.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
 
 
 def read(file: Path) -> History:
-    with file.open("rb") as lines:
-        events, warnings = read_events(lines)
-    assert [] == warnings
+    warnings = LogWarnings()
+    events = list(read_events([str(file)], warnings))
+    assert [] == list(warnings)
     return read_history(events)
 
 
@@ -150,8 +154,9 @@ def random_log(chance: random.Random) -> History:
     """Few channels and ids, so that events collide in every way."""
     channels = [int(ShortChannelID(n, 0, 0)) for n in (1, 2, 3)]
     now_ns = 10**18
-    lines = []
-    for _ in range(chance.randint(1, 60)):
+    parser = EventParser()
+    events = []
+    for line in range(chance.randint(1, 60)):
         now_ns += chance.choice([0, 0, 1, 10**7, 5 * 10**7, 10**9, 10**10, -(10**8)])
         kinds = ["forward_event", "settle_event", "forward_fail_event", "link_fail_event"]
         kind = chance.choices([*kinds, "final_htlc_event"], [3, 2, 1, 1, 1])[0]
@@ -165,8 +170,9 @@ def random_log(chance: random.Random) -> History:
             "timestamp_ns": now_ns if chance.random() < 0.95 else 0,
             kind: {"info": info},
         }
-        lines.append(json.dumps(event).encode())
-    return read_history(read_events(lines)[0])
+        with suppress(NoEvent):
+            events.append(parser.parse(event, line)[0])
+    return read_history(events)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -1,25 +1,30 @@
-"""One line of a log, read: lnd's `HtlcEvent` as JSON, or the reason why the line is none.
+"""A JSON object as an event: lnd's `HtlcEvent`, or the reason why the object is none.
 
-The shapes are those of `routerrpc.HtlcEvent` in lnd's `router.proto`.
+The shapes are those of `routerrpc.HtlcEvent` in lnd's `router.proto`, in all the spellings in
+which lnd and gRPC tools write them.
 """
 
 from __future__ import annotations
 
 import enum
-import json
 import re
-from collections.abc import Iterable
+import sys
 from typing import Any
 
 import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-__all__ = ["HtlcEvent", "Kind", "LogWarning", "Origin", "parse_line", "read_events"]
+from .failure_names import FAILURE_DETAILS, WIRE_FAILURES
+from .fields import UINT32_MAX, NoEvent, in_snake_case, names_of, shown, uint
 
-_UINT32_MAX = (1 << 32) - 1
-_UINT64_MAX = (1 << 64) - 1
-_DIGITS = re.compile(r"[0-9]{1,20}")
+__all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Origin"]
+
+NO_FIELD = "no event field"
+"""Why an object is no event, nor a damaged one."""
+
+_MAX_CHANNELS = 100_000
+_FAILURE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 class Origin(enum.Enum):
@@ -44,17 +49,22 @@ class Kind(enum.Enum):
 
 COUNTED_ONLY = (Kind.FINAL, Kind.SUBSCRIBED)
 
+_KINDS = {kind.value: kind for kind in Kind}
+_ORIGINS: dict[object, Origin] = {None: Origin.UNKNOWN, **{each.value: each for each in Origin}}
+_NUMBERED_ORIGINS = tuple(Origin)
 
-@attrs.frozen(kw_only=True)
+
+# Not frozen: setting the fields of a frozen class takes longer than all the rest of a line.
+@attrs.define
 class HtlcEvent:
-    """One event of the log. Fields that the line leaves out are zero."""
+    """One event of the log; nobody changes one. Fields that the line leaves out are zero."""
 
     line: int
-    """Number of the line in the file, from 1."""
+    """Number of the line in the file on which it begins, from 1."""
     origin: Origin
     kind: Kind
     timestamp_ns: int = 0
-    """Unix time in ns."""
+    """Unix time in ns; that of the event before it if it has none."""
     incoming_channel: ShortChannelID = ShortChannelID()
     """Zero for the node's own payments."""
     incoming_htlc_id: int = 0
@@ -67,130 +77,150 @@ class HtlcEvent:
     incoming_timelock: int = 0
     """A block height, like `outgoing_timelock`."""
     outgoing_timelock: int = 0
+    failure_detail: str = ""
+    """lnd's name of it (`routerrpc.FailureDetail`) if a link failed the HTLC, else empty."""
+    wire_failure: str = ""
+    """The name of the failure on the wire (`lnrpc.Failure.FailureCode`), likewise."""
 
 
-@attrs.frozen
-class LogWarning:
-    """Something in the input that the replay leaves out or takes differently."""
+class EventParser:
+    """Makes events of JSON objects. It remembers the ids of channels, and the time."""
 
-    text: str
-    line: int | None = None
-    """Number of the line in the file, from 1; None if it is not about one line."""
+    def __init__(self) -> None:
+        self._last_ns = 0
+        self._channels: dict[object, ShortChannelID] = {None: ShortChannelID()}
 
-    def __str__(self) -> str:
-        return self.text if self.line is None else f"line {self.line}: {self.text}"
+    def parse(self, fields: dict[str, Any], line: int) -> tuple[HtlcEvent, bool]:
+        """Return the event that an object holds, and whether it is without a time of its own.
+
+        Unknown fields are ignored, as a newer lnd may have more; null is the same as absent.
+
+        Raises:
+            NoEvent: the object has none of the shapes that the replay knows.
+        """
+        if len(fields) == 1 and type(result := fields.get("result")) is dict:
+            fields = result  # lnd's REST stream
+        kind, body = _kind(fields)
+        if kind is None:
+            kind, body = _kind(fields := in_snake_case(fields))
+            if kind is None:
+                raise NoEvent(NO_FIELD, names_of(fields))
+        if type(body) is not dict:
+            raise NoEvent(f"{kind.value} is no object", shown(body))
+        get = fields.get
+        value = get("event_type")
+        try:
+            origin = _ORIGINS[value]
+        except (KeyError, TypeError):
+            origin = _numbered_origin(value)
+        value = get("timestamp_ns")
+        timestamp_ns = 0 if value is None else uint(value, "timestamp_ns")
+        is_timeless = not timestamp_ns
+        if is_timeless:
+            timestamp_ns = self._last_ns
+        value = get("incoming_htlc_id")
+        incoming_id = 0 if value is None else uint(value, "incoming_htlc_id")
+        value = get("outgoing_htlc_id")
+        outgoing_id = 0 if value is None else uint(value, "outgoing_htlc_id")
+        value = get("incoming_channel_id")
+        try:
+            incoming = self._channels[value]
+        except (KeyError, TypeError):
+            incoming = self.channel(value, "incoming_channel_id")
+        value = get("outgoing_channel_id")
+        try:
+            outgoing = self._channels[value]
+        except (KeyError, TypeError):
+            outgoing = self.channel(value, "outgoing_channel_id")
+        event = HtlcEvent(
+            line, origin, kind, timestamp_ns, incoming, incoming_id, outgoing, outgoing_id
+        )
+        if kind is not Kind.FINAL and kind is not Kind.SUBSCRIBED:
+            if body:
+                _read_body(event, body)
+            _check_htlc(event)
+        self._last_ns = timestamp_ns
+        return event, is_timeless
+
+    def channel(self, value: object, name: str) -> ShortChannelID:
+        """Return the channel with this id, a number or its digits; None is zero.
+
+        Raises:
+            NoEvent: it is no 64-bit number.
+        """
+        channel = ShortChannelID.from_int(0 if value is None else uint(value, name))
+        if len(self._channels) >= _MAX_CHANNELS:
+            self._channels.clear()
+        if type(value) is not int:  # for a dict, 1 is the same as 1.0 and True
+            self._channels[value] = channel
+        return channel
 
 
-def read_events(lines: Iterable[bytes]) -> tuple[list[HtlcEvent], list[LogWarning]]:
-    """Read a log, one JSON object a line; blank lines do not count.
-
-    A line that is no event becomes a warning and nothing else.
-    """
-    events = []
-    warnings = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                events.append(parse_line(line, number))
-            except ValueError as error:
-                warnings.append(LogWarning(str(error), number))
-    return events, warnings
+def _numbered_origin(value: object) -> Origin:
+    if type(value) is int and 0 <= value < len(_NUMBERED_ORIGINS):
+        return _NUMBERED_ORIGINS[value]
+    raise NoEvent("unknown event_type", shown(value))
 
 
-def parse_line(line: bytes, number: int) -> HtlcEvent:
-    """Return the event that a line holds.
+def _kind(fields: dict[str, Any]) -> tuple[Kind | None, Any]:
+    found = None
+    body = None
+    for name in fields:
+        kind = _KINDS.get(name)
+        if kind is not None and fields[name] is not None:
+            if found is not None:
+                raise NoEvent("several event fields", names_of(fields))
+            found = kind
+            body = fields[name]
+    return found, body
 
-    Unknown fields are ignored, as a newer lnd may have more; null is the same as absent.
 
-    Args:
-        line: UTF-8, with or without the end of line.
-        number: which line it is.
+def _read_body(event: HtlcEvent, body: dict[str, Any]) -> None:
+    info = body.get("info")
+    if info is not None:
+        if type(info) is not dict:
+            raise NoEvent("info is no object", shown(info))
+        get = info.get
+        value = get("incoming_amt_msat")
+        if value is not None:
+            event.incoming_amount = uint(value, "incoming_amt_msat")
+        value = get("outgoing_amt_msat")
+        if value is not None:
+            event.outgoing_amount = uint(value, "outgoing_amt_msat")
+        value = get("incoming_timelock")
+        if value is not None:
+            event.incoming_timelock = uint(value, "incoming_timelock", UINT32_MAX)
+        value = get("outgoing_timelock")
+        if value is not None:
+            event.outgoing_timelock = uint(value, "outgoing_timelock", UINT32_MAX)
+    if event.kind is Kind.LINK_FAIL:
+        event.failure_detail = _failure(body, "failure_detail", FAILURE_DETAILS)
+        event.wire_failure = _failure(body, "wire_failure", WIRE_FAILURES)
 
-    Raises:
-        ValueError: the line is not UTF-8, no JSON object, or of none of the shapes that the
-            replay knows; the text says which, without the line number.
-    """
-    fields = _json_object(line)
-    kinds = [kind for kind in Kind if fields.get(kind.value) is not None]
-    if len(kinds) != 1:
-        named = " and ".join(kind.value for kind in kinds) or "none"
-        raise ValueError(f"an event has exactly one of lnd's event fields, here: {named}")
-    kind = kinds[0]
-    body = _object(fields, kind.value)
-    info = _object(body, "info")
-    event = HtlcEvent(
-        line=number,
-        origin=_origin(fields),
-        kind=kind,
-        timestamp_ns=_uint(fields, "timestamp_ns"),
-        incoming_channel=ShortChannelID.from_int(_uint(fields, "incoming_channel_id")),
-        incoming_htlc_id=_uint(fields, "incoming_htlc_id"),
-        outgoing_channel=ShortChannelID.from_int(_uint(fields, "outgoing_channel_id")),
-        outgoing_htlc_id=_uint(fields, "outgoing_htlc_id"),
-        incoming_amount=_uint(info, "incoming_amt_msat"),
-        outgoing_amount=_uint(info, "outgoing_amt_msat"),
-        incoming_timelock=_uint(info, "incoming_timelock", _UINT32_MAX),
-        outgoing_timelock=_uint(info, "outgoing_timelock", _UINT32_MAX),
-    )
-    if kind not in COUNTED_ONLY:
-        _check_htlc(event)
-    return event
+
+def _failure(body: dict[str, Any], name: str, known: dict[int, str]) -> str:
+    value = body.get(name)
+    if value is None:
+        return ""
+    if type(value) is str and _FAILURE_NAME.fullmatch(value):
+        return sys.intern(value)
+    if type(value) is int and 0 <= value <= UINT32_MAX:
+        return known.get(value) or str(value)  # a newer lnd has more of them
+    raise NoEvent(f"{name} is none of lnd's", shown(value))
 
 
 def _check_htlc(event: HtlcEvent) -> None:
-    what = f"{event.origin.value} with {event.kind.value}"
-    if event.origin is Origin.UNKNOWN or (
-        event.origin is Origin.RECEIVE and event.kind is Kind.ADD
-    ):
-        raise ValueError(f"{what} is nothing that lnd reports")
-    if event.origin is not Origin.SEND and not event.incoming_channel:
-        raise ValueError(f"{what} needs an incoming_channel_id")
-    if event.origin is not Origin.RECEIVE and not event.outgoing_channel:
-        raise ValueError(f"{what} needs an outgoing_channel_id")
-
-
-def _json_object(line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
-
-
-def _origin(fields: dict[str, Any]) -> Origin:
-    name = fields.get("event_type")
-    if name is None:
-        return Origin.UNKNOWN
-    try:
-        return Origin(name)
-    except ValueError:
-        raise ValueError(f"unknown event_type {_shown(name)}") from None
-
-
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} is no object: {_shown(value)}")
-    return value
-
-
-def _uint(fields: dict[str, Any], name: str, maximum: int = _UINT64_MAX) -> int:
-    value = fields.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
-    if type(value) is not int or not 0 <= value <= maximum:
-        raise ValueError(f"{name} is no number from 0 to {maximum}: {_shown(value)}")
-    return value
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    origin = event.origin
+    if origin is Origin.FORWARD:
+        if event.incoming_channel and event.outgoing_channel:
+            return
+    elif origin is Origin.SEND:
+        if event.outgoing_channel:
+            return
+    elif origin is Origin.RECEIVE and event.incoming_channel and event.kind is not Kind.ADD:
+        return
+    what = f"{origin.value} with {event.kind.value}"
+    if origin is Origin.UNKNOWN or (origin is Origin.RECEIVE and event.kind is Kind.ADD):
+        raise NoEvent(f"{what} is nothing that lnd reports")
+    lacks_incoming = origin is not Origin.SEND and not event.incoming_channel
+    raise NoEvent(f"{what} needs an {'incoming' if lacks_incoming else 'outgoing'}_channel_id")

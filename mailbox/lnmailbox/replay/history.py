@@ -14,7 +14,8 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import COUNTED_ONLY, HtlcEvent, Kind, LogWarning, Origin
+from .events import COUNTED_ONLY, HtlcEvent, Kind, Origin
+from .warnings import LogWarning
 
 __all__ = ["History", "Htlc", "Result", "Step", "read_history"]
 
@@ -173,7 +174,7 @@ class _Reader:
         return htlc
 
     def _warn(self, event: HtlcEvent, text: str) -> None:
-        self.warnings.append(LogWarning(text, event.line))
+        self.warnings.append(LogWarning(text, line=event.line))
 
 
 def _key(event: HtlcEvent) -> _Key:

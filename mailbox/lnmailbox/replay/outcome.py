@@ -6,9 +6,10 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import Kind, LogWarning
+from .events import Kind
 from .history import Htlc, Result
 from .ledger import Counts
+from .warnings import LogWarning
 
 __all__ = ["FailedBack", "Outcome"]
 

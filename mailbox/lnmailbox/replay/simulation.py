@@ -33,13 +33,13 @@ from lnmailbox import (
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC
 
 from .agenda import Agenda, Rank
-from .events import LogWarning
 from .history import History, Htlc, Result, Step
 from .ledger import Account, Counts
 from .link import Link
 from .outages import Outage, merge_outages
 from .outcome import FailedBack, Outcome
 from .packets import AddKey, add_packet, channel_id, circuit_key, failed_key, reply_packet
+from .warnings import LogWarning
 
 __all__ = ["COMMIT_INTERVAL_NS", "simulate"]
 
