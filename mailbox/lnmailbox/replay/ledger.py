@@ -21,17 +21,20 @@ _P = TypeVar("_P")
 class Counts:
     """Totals of the packets of one channel, or of all.
 
-    If nothing was lost, `adds` is the sum of delivered, refused, expired and waiting.
+    If nothing was lost, `adds` is the sum of delivered, refused, expired, unroutable and waiting.
     """
 
     adds: int = 0
-    """Adds put into the mailbox."""
+    """Adds that the switch had for the channel."""
     adds_delivered: int = 0
     """Adds that the link committed to."""
     adds_refused: int = 0
     """Adds that the link took and failed."""
     adds_expired: int = 0
     """Adds failed back because no link took them in time."""
+    adds_unroutable: int = 0
+    """Adds that the switch failed at once because the peer was gone; the mailbox has not seen
+    them."""
     adds_waiting: int = 0
     """Adds undelivered, or undelivered again, at the end."""
     replies: int = 0
@@ -48,8 +51,15 @@ class Counts:
     """Packets that came out, or were failed back, without being due."""
     out_of_order: int = 0
     """Packets that came out before one that had precedence."""
+    own_adds: int = 0
+    """How many of the Adds are own payments."""
+    own_failed: int = 0
+    """How many of the expired and unroutable Adds are own payments."""
+    volume_failed_msat: int = 0
+    """Outgoing amounts of the forwards that expired or were unroutable, though the log shows
+    them as settled, in msat."""
     fees_lost_msat: int = 0
-    """Fees of the expired Adds that the log shows as settled, in msat."""
+    """Their fees, in msat."""
 
     def __add__(self, other: Counts) -> Counts:
         mine = attrs.asdict(self)
@@ -58,13 +68,15 @@ class Counts:
     @property
     def holds(self) -> bool:
         """Whether every Add ended in exactly one way, and nothing else went wrong."""
-        ended = self.adds_delivered + self.adds_refused + self.adds_expired + self.adds_waiting
+        ended = self.adds_delivered + self.adds_refused + self.adds_expired
+        ended += self.adds_unroutable + self.adds_waiting
         return self.adds == ended and not (self.lost or self.duplicated or self.out_of_order)
 
 
 @attrs.define(eq=False)
 class _Entry:
     number: int
+    """Its place in the order of arrival."""
     deadline_ns: int | None
     """None for a reply."""
     was_taken: bool = False
@@ -91,9 +103,10 @@ class Account(Generic[_P]):
         """How many packets that is."""
         return len(self._replies) + len(self._adds)
 
-    def is_taken(self, packet: _P) -> bool:
-        """Whether the link has the packet, and it is neither acked nor failed."""
-        return packet in self._taken
+    @property
+    def next_deadline_ns(self) -> int | None:
+        """The deadline of the first undelivered Add; None if there is none."""
+        return next((entry.deadline_ns for entry in self._adds.values()), None)
 
     def posted(self, packet: _P, deadline_ns: int | None = None) -> None:
         """A packet goes into the mailbox: an Add if there is a deadline, else a reply."""
@@ -105,6 +118,11 @@ class Account(Generic[_P]):
         else:
             self.counts.adds += 1
             self.counts.adds_waiting += 1
+
+    def unroutable(self) -> None:
+        """The switch failed an Add instead of putting it into the mailbox."""
+        self.counts.adds += 1
+        self.counts.adds_unroutable += 1
 
     def taken(self, packet: _P) -> bool:
         """The link took a packet; return whether it was due at all."""

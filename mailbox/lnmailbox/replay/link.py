@@ -2,82 +2,101 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable
+
+import attrs
 
 from lnmailbox import HTLCPacket, MailBox
-from lnmailbox.wire import ShortChannelID
+from lnmailbox.wire import ShortChannelID, UpdateAddHTLC
+
+from .ledger import Account
 
 __all__ = ["Link"]
 
 
+@attrs.define(eq=False)
 class Link:
-    """One thread that reads one mailbox, and does one thing after the other as it is told.
+    """Reads one mailbox and keeps the book of it, in the thread in which `work` is called.
 
-    Every method hands its work to the thread and returns at once; the future tells when it is
-    done. So that the replay is the same each time, it is told how many packets to take; it may
-    be told so before they are there, and then blocks in the mailbox's outbox, as lnd's does.
+    The switch notes what there is to do, lets `work` be called, and looks at nothing of it before
+    that is over. So that the replay is the same each time, a link takes as many packets as the
+    book has for it; it may be told so before they are there, and then blocks in the mailbox's
+    outbox, as lnd's does.
     """
 
-    def __init__(self, channel: ShortChannelID, mailbox: MailBox) -> None:
-        self.channel = channel
-        self._mailbox = mailbox
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, f"link of {channel}")
+    channel: ShortChannelID
+    mailbox: MailBox
+    account: Account[HTLCPacket] = attrs.field(factory=Account)
+    reads: bool = True
+    to_ack: list[tuple[HTLCPacket, int]] = attrs.field(factory=list)
+    """What the next commitment holds, each packet with its outgoing HTLC id."""
+    then: Callable[[Link], None] | None = None
+    """What to do after that: a method of this class."""
+    refusal: HTLCPacket | None = None
+    """The Add that `refuse` is about; None if the mailbox did not have it."""
+    handoffs: int = 0
+    """How many packets came from the switch's thread to that of the link."""
 
-    def take(self, count: int, into: list[HTLCPacket]) -> concurrent.futures.Future[None]:
-        """Receive `count` packets, however long it takes, and append each to the empty `into`."""
-        return self._thread.submit(self._take, count, into)
+    def work(self) -> None:
+        """Take all mail that is there, ack what is committed to, then do `then`."""
+        if self.reads:
+            self._take()
+            self._ack()
+        if self.then is not None:
+            then = self.then
+            self.then = None
+            then(self)
 
-    def commit(self, packets: Sequence[HTLCPacket]) -> concurrent.futures.Future[list[bool]]:
-        """Ack packets that a commitment holds now; tell of each whether it was still there."""
-        return self._thread.submit(self._commit, packets)
+    def refuse(self) -> None:
+        """Fail the Add that is to be refused."""
+        add = self.refusal
+        assert add is not None
+        if not self.mailbox.fail_add(add):
+            self.account.lose([add])
+            self.refusal = None
 
-    def refuse(self, packet: HTLCPacket) -> concurrent.futures.Future[bool]:
-        """Fail an Add that was taken; tell whether it was still there."""
-        return self._thread.submit(self._mailbox.fail_add, packet)
+    def leave(self) -> None:
+        """Stop reading (lnd: `channelLink.Stop`), so that the Adds that linger can expire."""
+        for _ in self._sweep():
+            self.account.unexpected()
+        self.mailbox.reset_packets()
+        self.account.link_left()
+        self.reads = False
 
-    def leave(self) -> concurrent.futures.Future[list[HTLCPacket]]:
-        """Stop reading (lnd: `channelLink.Stop`), so that the Adds that linger can expire.
-
-        The result is what was in the mailbox all the same: what the link did not wait for.
-        """
-        return self._thread.submit(self._leave)
-
-    def come_back(self) -> concurrent.futures.Future[None]:
+    def come_back(self) -> None:
         """Start reading again from the first unacked packet (lnd: `channelLink.Start`)."""
-        return self._thread.submit(self._come_back)
+        self.mailbox.reset_messages()
+        self.mailbox.reset_packets()
+        self.reads = True
+        self._take()
 
-    def sweep(self) -> concurrent.futures.Future[list[HTLCPacket]]:
-        """Take all mail that is there, without waiting for more."""
-        return self._thread.submit(self._sweep)
+    def take_inventory(self) -> None:
+        """Compare what is in the mailbox, to the last packet, with the book."""
+        self.account.inventory(self._sweep())
 
-    def close(self) -> None:
-        """End the thread. The mailbox is stopped by then, so that no receive blocks."""
-        self._thread.shutdown()
+    def _take(self) -> None:
+        account = self.account
+        get = self.mailbox.packet_outbox.get
+        while account.undelivered_count:
+            account.taken(get())
+            self.handoffs += 1
 
-    def _take(self, count: int, into: list[HTLCPacket]) -> None:
-        outbox = self._mailbox.packet_outbox
-        while len(into) < count:
-            into.append(outbox.get())
-
-    def _commit(self, packets: Sequence[HTLCPacket]) -> list[bool]:
-        return [self._mailbox.ack_packet(packet.in_key) for packet in packets]
-
-    def _leave(self) -> list[HTLCPacket]:
-        swept = self._sweep()
-        self._mailbox.reset_packets()
-        return swept
-
-    def _come_back(self) -> None:
-        self._mailbox.reset_messages()
-        self._mailbox.reset_packets()
+    def _ack(self) -> None:
+        account = self.account
+        ack = self.mailbox.ack_packet
+        for packet, outgoing_htlc_id in self.to_ack:
+            if type(packet.htlc) is UpdateAddHTLC:
+                packet.outgoing_htlc_id = outgoing_htlc_id
+            account.acked(packet, ack(packet.in_key))
+        self.to_ack.clear()
 
     def _sweep(self) -> list[HTLCPacket]:
-        outbox = self._mailbox.packet_outbox
+        outbox = self.mailbox.packet_outbox
         swept = []
         while True:
             try:
                 swept.append(outbox.get_nowait())
             except queue.Empty:
+                self.handoffs += len(swept)
                 return swept

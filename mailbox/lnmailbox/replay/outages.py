@@ -1,72 +1,191 @@
-"""The times at which links are away: `--down CHANNEL:START:SECONDS`."""
+"""The times at which links are away, as `--down`, `--stall` and `--flap` say.
+
+Nothing here knows of a log: what is asked for becomes *changes*, in order of time and one by one,
+so that a link that goes and comes for a year takes no memory.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import enum
+import heapq
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import NamedTuple
 
 import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-__all__ = ["Outage", "merge_outages", "parse_outage"]
+from .times import NS, parse_length, parse_moment, parse_seconds
 
-_NS = 1_000_000_000
+__all__ = [
+    "Absence",
+    "Change",
+    "Flap",
+    "Outage",
+    "Presence",
+    "changes",
+    "parse_down",
+    "parse_flap",
+    "parse_stall",
+]
+
+_SHORTEST_PERIOD_NS = NS
+
+_CHANNEL = r"(?P<channel>all|\d+([x:])\d+\2\d+|[^:]*)"
+_OUTAGE = re.compile(rf"{_CHANNEL}:(?P<start>\d{{4}}-\d\d-\d\d.*|[^:]*):(?P<length>[^:]*)")
+_FLAP = re.compile(rf"{_CHANNEL}:(?P<period>[^:]*):(?P<down>[^:]*)")
 
 
-@attrs.frozen(order=True)
+class Absence(enum.Enum):
+    """How a link is away; its value is the option that asks for it."""
+
+    DOWN = "down"
+    """The peer is gone. The switch fails Adds at once (lnd: `FailUnknownNextPeer`)."""
+    STALL = "stall"
+    """The link is up and does not read. Adds wait in its mailbox, and expire."""
+
+
+class Change(NamedTuple):
+    """At `at_ns` after the first event, an outage begins or ends."""
+
+    at_ns: int
+    channel: ShortChannelID | None
+    """None is every channel."""
+    absence: Absence
+    begins: bool
+
+
+@attrs.frozen
 class Outage:
-    """A channel's link is away from `start_ns` on; at `end_ns` it is back.
+    """One time at which a channel's link is away."""
 
-    Both are ns since the first event of the log.
-    """
-
-    channel: ShortChannelID
+    absence: Absence
+    channel: ShortChannelID | None
+    """None is every channel."""
     start_ns: int
-    end_ns: int
+    length_ns: int
+    is_unix: bool = False
+    """Whether `start_ns` is Unix time; else it counts from the first event."""
+
+    def starts_at(self, first_ns: int) -> int:
+        """Return when it begins, in ns since the first event, which was at `first_ns`."""
+        return self.start_ns - first_ns if self.is_unix else self.start_ns
+
+    def changes(self, first_ns: int) -> Iterator[Change]:
+        """Yield its beginning and its end, unless it ends before the first event."""
+        start_ns = self.starts_at(first_ns)
+        if (end_ns := start_ns + self.length_ns) > 0:
+            yield Change(max(0, start_ns), self.channel, self.absence, begins=True)
+            yield Change(end_ns, self.channel, self.absence, begins=False)
+
+    def trouble(self, first_ns: int, end_ns: int) -> str:
+        """Return why a log from `first_ns` on, `end_ns` long, has nothing of it; or ""."""
+        start_ns = self.starts_at(first_ns)
+        if start_ns > end_ns:
+            return "it begins after the last event"
+        return "it ends before the first event" if start_ns + self.length_ns <= 0 else ""
 
 
-def parse_outage(text: str) -> Outage:
-    """Read `CHANNEL:START:SECONDS`.
+@attrs.frozen
+class Flap:
+    """A peer that comes and goes: there at first, and gone for the end of each period."""
 
-    CHANNEL is a short channel id, as a number or like `880000x1x1`; START counts seconds from
-    the first event.
+    channel: ShortChannelID | None
+    period_ns: int
+    down_ns: int
+
+    def changes(self, first_ns: int) -> Iterator[Change]:
+        """Yield its beginnings and ends, without end."""
+        for end_ns in itertools.count(self.period_ns, self.period_ns):
+            yield Change(end_ns - self.down_ns, self.channel, Absence.DOWN, begins=True)
+            yield Change(end_ns, self.channel, Absence.DOWN, begins=False)
+
+    def trouble(self, first_ns: int, end_ns: int) -> str:
+        """Return why a log that is `end_ns` long has nothing of it; or ""."""
+        begins_later = self.period_ns - self.down_ns > end_ns
+        return "it begins after the last event" if begins_later else ""
+
+
+def parse_down(text: str) -> Outage:
+    """Read `CHANNEL:START:LENGTH`, a time at which a peer is gone.
+
+    CHANNEL is a short channel id, as a number or like `880000x1x1`, or `all`. START is a time
+    since the first event, or an ISO date and time as in `parse_moment`. Both times may have a
+    unit, as in `parse_length`.
 
     Raises:
-        ValueError: the text has another form, CHANNEL is zero, START is negative, or SECONDS
-            is not at least a nanosecond.
+        ValueError: the text has another form, CHANNEL is zero, or LENGTH is less than a
+            nanosecond.
     """
-    parts = text.rsplit(":", 2)
-    if len(parts) != 3:
-        raise ValueError(f"an outage looks like CHANNEL:START:SECONDS, got {text!r}")
-    channel = ShortChannelID.from_string(parts[0])
+    return _outage(Absence.DOWN, text)
+
+
+def parse_stall(text: str) -> Outage:
+    """Read `CHANNEL:START:LENGTH`, a time at which a link does not read; see `parse_down`."""
+    return _outage(Absence.STALL, text)
+
+
+def parse_flap(text: str) -> Flap:
+    """Read `CHANNEL:PERIOD:DOWN`, a peer that is gone for the last DOWN of every PERIOD.
+
+    Raises:
+        ValueError: the text has another form, CHANNEL is zero, PERIOD is less than a second, or
+            DOWN is not between 0 and PERIOD.
+    """
+    found = _FLAP.fullmatch(text)
+    if found is None:
+        raise ValueError(f"a link that flaps looks like CHANNEL:PERIOD:DOWN, got {text!r}")
+    period_ns = parse_length("PERIOD", found["period"])
+    down_ns = parse_length("DOWN", found["down"])
+    if period_ns < _SHORTEST_PERIOD_NS:
+        raise ValueError(f"PERIOD must be a second or more, got {found['period']!r}")
+    if down_ns >= period_ns:
+        raise ValueError(f"DOWN must be less than PERIOD, got {text!r}")
+    return Flap(_channel(found["channel"]), period_ns, down_ns)
+
+
+def _outage(absence: Absence, text: str) -> Outage:
+    found = _OUTAGE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"an outage looks like CHANNEL:START:LENGTH, got {text!r}")
+    channel = _channel(found["channel"])
+    start = found["start"]
+    is_unix = "-" in start[1:].partition(":")[0] and "e" not in start
+    start_ns = parse_moment(start) if is_unix else parse_seconds("START", start)
+    return Outage(absence, channel, start_ns, parse_length("LENGTH", found["length"]), is_unix)
+
+
+def _channel(text: str) -> ShortChannelID | None:
+    if text == "all":
+        return None
+    channel = ShortChannelID.from_string(text)
     if not channel:
         raise ValueError("no channel has the short channel id 0x0x0")
-    start_ns = _seconds("START", parts[1])
-    length_ns = _seconds("SECONDS", parts[2])
-    if not length_ns:
-        raise ValueError(f"SECONDS must be more than 0, got {parts[2]!r}")
-    return Outage(channel, start_ns, start_ns + length_ns)
+    return channel
 
 
-def merge_outages(outages: Iterable[Outage]) -> list[Outage]:
-    """Return the outages sorted, those of one channel that overlap or touch made into one."""
-    merged: list[Outage] = []
-    for outage in sorted(outages):
-        last = merged[-1] if merged else None
-        if last and last.channel == outage.channel and outage.start_ns <= last.end_ns:
-            end_ns = max(last.end_ns, outage.end_ns)
-            merged[-1] = Outage(last.channel, last.start_ns, end_ns)
-        else:
-            merged.append(outage)
-    return merged
+def changes(outages: Iterable[Outage | Flap], first_ns: int) -> Iterator[Change]:
+    """Yield the changes of all outages, in order of time."""
+    return heapq.merge(
+        *(outage.changes(first_ns) for outage in outages), key=itemgetter(0)
+    )
 
 
-def _seconds(name: str, text: str) -> int:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{name} must be a number of seconds from 0 on, got {text!r}")
-    return round(seconds * _NS)
+class Presence:
+    """Which links are away now. Outages may overlap: a link is back when none lasts."""
+
+    def __init__(self) -> None:
+        self._lasting: Counter[tuple[Absence, ShortChannelID | None]] = Counter()
+
+    def note(self, change: Change) -> None:
+        """Take a change into account."""
+        self._lasting[change.absence, change.channel] += 1 if change.begins else -1
+
+    def is_away(self, absence: Absence, channel: ShortChannelID) -> bool:
+        """Whether the channel's link is away so."""
+        lasting = self._lasting
+        return lasting[absence, None] > 0 or lasting[absence, channel] > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from lnmailbox.wire import ShortChannelID
@@ -11,21 +13,59 @@ from .history import Htlc, Result
 from .ledger import Counts
 from .warnings import LogWarning
 
-__all__ = ["FailedBack", "Outcome"]
+__all__ = ["Ending", "FailedHtlc", "HeldReply", "Outcome"]
+
+
+class Ending(enum.Enum):
+    """How an outage ended an HTLC."""
+
+    UNROUTABLE = "unroutable"
+    """The switch failed its Add at once: the peer was gone."""
+    EXPIRED = "expired"
+    """Its Add waited in the mailbox for too long."""
 
 
 @attrs.frozen
-class FailedBack:
-    """An Add that went back because an outage outlasted it."""
+class FailedHtlc:
+    """An HTLC that failed because of an outage."""
 
     at_ns: int
-    """Its deadline, in ns since the first event; later if a link left later."""
+    """When it failed, in ns since the first event. An Add expires at its deadline, or later if
+    its link left later."""
+    ending: Ending
     htlc: Htlc
+    """`result` is how it ended in the log; None if it is open there."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was the node's own payment."""
+        return not self.htlc.incoming_channel
 
     @property
     def is_settled(self) -> bool:
-        """Whether it was settled in the log, so that its fee is lost."""
+        """Whether it was settled in the log."""
         return self.htlc.result is Result.SETTLED
+
+    @property
+    def fee_lost_msat(self) -> int:
+        """The fee that the log shows as earned, in msat; 0 unless it is a forward's."""
+        return self.htlc.fee if self.is_settled and not self.is_own else 0
+
+    @property
+    def volume_failed_msat(self) -> int:
+        """The outgoing amount that the log shows as forwarded, in msat; 0 for an own payment."""
+        return self.htlc.outgoing_amount if self.is_settled and not self.is_own else 0
+
+
+@attrs.frozen
+class HeldReply:
+    """A reply that its incoming link did not take by the end."""
+
+    htlc: Htlc
+    """At block height `incoming_timelock` the peer may force-close; 0 if that is unknown."""
+    since_ns: int
+    """Since when it waits, in ns since the first event."""
+    is_settle: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -33,20 +73,33 @@ class Outcome:
     """The outcome of a replay."""
 
     events: dict[Kind, int]
+    start_ns: int
+    """The time of the first event, as Unix time in ns; 0 if no event has a time."""
     end_ns: int
-    """How long the log is, in ns of virtual time."""
+    """How long the log is, or what was played of it, in ns of virtual time."""
     channels: dict[ShortChannelID, Counts]
     """By channel, sorted; an Add counts for its outgoing channel, a reply for the incoming one."""
     total: Counts
-    failed_back: list[FailedBack]
+    failed: list[FailedHtlc]
     """In order of time."""
-    replies_held: int
+    held: list[HeldReply]
+    """The oldest first."""
+    replies_unborn: int
     """Results in the log without a reply, because their Adds still wait at the end."""
+    refusals: dict[str, int]
+    """How many failures of a link the log has, by lnd's `failure_detail`."""
+    handoffs: int
+    """How many packets passed from one thread to another: what links took, and what mailboxes
+    failed back."""
     warnings: list[LogWarning]
+    adds_left_out: int
+    """Adds that are not in the log as it was read, because they were too late in it."""
     was_given_up: bool
     """Whether a mailbox stalled; a warning says which. Later events are not counted."""
+    was_interrupted: bool
+    """Whether it was interrupted, and ends there."""
 
     @property
     def holds(self) -> bool:
-        """Whether the replay was played to its end and the accounting holds."""
+        """Whether the accounting holds, and no mailbox stalled."""
         return self.total.holds and not self.was_given_up

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from lnmailbox import CircuitKey, ErrorEncrypter, HTLCPacket
+from lnmailbox import CircuitKey, ErrorEncrypter, HTLCPacket, LinkError
 from lnmailbox.keeping.codec import PacketCodec
 from lnmailbox.keeping.encrypters import EncrypterKind
 from lnmailbox.wire import (
     ChannelID,
     FailureMessage,
     ShortChannelID,
+    UnknownNextPeer,
     UpdateAddHTLC,
     UpdateFailHTLC,
     UpdateFulfillHTLC,
@@ -28,6 +29,7 @@ __all__ = [
     "circuit_key",
     "failed_key",
     "reply_packet",
+    "unroutable_packet",
 ]
 
 AddKey = tuple[ShortChannelID, CircuitKey]
@@ -77,6 +79,21 @@ def reply_packet(htlc: Htlc) -> HTLCPacket:
     )
 
 
+def unroutable_packet(htlc: Htlc) -> HTLCPacket:
+    """Return the Fail of an Add whose peer is gone (lnd: `failAddPacket`)."""
+    return HTLCPacket(
+        incoming_chan_id=htlc.incoming_channel,
+        incoming_htlc_id=htlc.incoming_htlc_id,
+        incoming_amount=htlc.incoming_amount,
+        incoming_timeout=htlc.incoming_timelock,
+        outgoing_chan_id=htlc.outgoing_channel,
+        outgoing_timeout=htlc.outgoing_timelock,
+        amount=htlc.outgoing_amount,
+        link_failure=LinkError(_PEER_GONE),
+        htlc=UpdateFailHTLC(reason=_PEER_GONE_REASON),
+    )
+
+
 def failed_key(fail: HTLCPacket, adds: Collection[AddKey]) -> AddKey | None:
     """Return which of these Adds the packet fails; None if it is none of them."""
     if fail.outgoing_chan_id == ShortChannelID():  # lnd's have no outgoing ids
@@ -91,6 +108,9 @@ class _Tagger:
     def encrypt_first_hop(self, failure: FailureMessage) -> bytes:
         return b"to be encrypted: " + encode_failure(failure)
 
+
+_PEER_GONE = UnknownNextPeer()
+_PEER_GONE_REASON = _Tagger().encrypt_first_hop(_PEER_GONE)
 
 CODEC = PacketCodec([EncrypterKind("replay", _Tagger, lambda _: b"", lambda _: _Tagger())])
 """Makes the packets of a replay into bytes, and back."""
