@@ -14,7 +14,7 @@ import attrs
 from .warnings import LogWarning
 from .history import Htlc
 from .ledger import Counts
-from .outcome import FailedHtlc, HeldReply, Outcome
+from .outcome import EndedHtlc, HeldReply, Outcome
 from .tables import date
 from .verdict import is_complete, not_played, verdict
 
@@ -72,7 +72,7 @@ def _held(reply: HeldReply, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _failed(failed: FailedHtlc, start_ns: int) -> dict[str, Any]:
+def _failed(failed: EndedHtlc, start_ns: int) -> dict[str, Any]:
     return {
         "at_ns": start_ns + failed.at_ns,
         "ending": failed.ending.value,

@@ -19,9 +19,9 @@ from .outages import parse_down, parse_flap, parse_stall
 from .outcome import Outcome
 from .packets import CODEC
 from .reading import RECORD_LINE, UnusableLog, read_events
-from .recording import Recording
 from .report import text_report
 from .simulation import simulate
+from .sketch import Sketch
 from .sources import is_one_of
 from .verdict import exit_status
 from .warnings import LogWarnings
@@ -115,8 +115,8 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         _check(arguments)
         draw = None if arguments.plot is None else _drawing()
-        recording = None if arguments.plot is None else Recording()
-        outcome = _played(arguments, warnings, recording)
+        sketch = None if arguments.plot is None else Sketch()
+        outcome = _played(arguments, warnings, sketch)
     except (UnusableLog, JournalError, _Unusable) as error:
         show(warnings)
         complain(str(error))
@@ -124,7 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
     show(outcome.warnings)
     say(json_report(outcome) if arguments.json else text_report(outcome, top=arguments.top))
     if draw is not None:
-        draw(arguments.plot, outcome, recording, top=arguments.top)
+        draw(arguments.plot, outcome, sketch, top=arguments.top)
     return exit_status(outcome)
 
 
@@ -137,7 +137,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _played(
-    arguments: argparse.Namespace, warnings: LogWarnings, recording: Recording | None
+    arguments: argparse.Namespace, warnings: LogWarnings, sketch: Sketch | None
 ) -> Outcome:
     with ExitStack() as stack:
         csv = None if arguments.csv is None else stack.enter_context(CsvFile(arguments.csv))
@@ -152,7 +152,7 @@ def _played(
             window=(arguments.start, arguments.end),
             on_ended=None if csv is None else csv.write,
             on_progress=stack.enter_context(shown_progress("replaying")),
-            recorder=recording,
+            recorder=sketch,
         )
 
 

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from typing import Literal
 
 import attrs
 
@@ -36,6 +37,8 @@ class Windows:
     length_ns: int
     offset_ns: int
     """When the first one begins, in ns since the first event."""
+    channel: None = None
+    """All."""
 
     def changes(self, first_ns: int) -> Iterator[Change]:
         """Yield their beginnings and ends, without end."""
@@ -87,7 +90,7 @@ def forecast(
     expiry: float,
     steps: int,
     window: tuple[int | None, int | None] = (None, None),
-    threads: str = "shared",
+    threads: Literal["shared", "per-link"] = "shared",
     on_progress: Callable[[int, Progress], None],
 ) -> Forecast:
     """Replay the log 2 x `steps` times, and return the risk of each channel.
@@ -123,7 +126,7 @@ def forecast(
                 expiry=expiry,
                 window=window,
                 threads=threads,
-                on_failed=tally.count,
+                on_ended=tally.count,
                 on_progress=partial(on_progress, number),
             )
         if outcome.was_interrupted:

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .outcome import Ending, Outcome
-from .recording import Recording
+from .sketch import Sketch
 from .tables import age, moment, sat
 from .timeline import Line, lines
 
@@ -56,7 +56,7 @@ _STYLE = {
 }
 
 
-def draw(path: str, outcome: Outcome, recording: Recording, *, top: int) -> None:
+def draw(path: str, outcome: Outcome, sketch: Sketch, *, top: int) -> None:
     """Write an SVG with a time line for each of the `top` channels that lost most.
 
     A time line has the outages, the undelivered packets, and the Adds that failed. The file has
@@ -66,7 +66,7 @@ def draw(path: str, outcome: Outcome, recording: Recording, *, top: int) -> None
     Raises:
         OSError: the file cannot be written.
     """
-    shown = lines(outcome, recording, top)
+    shown = lines(outcome, sketch, top)
     with mpl.rc_context(_STYLE):
         figure = _figure(outcome, shown)
         svg = io.StringIO()

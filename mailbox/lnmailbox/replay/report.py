@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from lnmailbox.wire import ShortChannelID
 
 from .ledger import Counts
-from .outcome import FailedHtlc, HeldReply, Outcome
+from .outcome import EndedHtlc, HeldReply, Outcome
 from .tables import age, moment, paragraph, sat, table
 from .verdict import not_played, verdict
 
@@ -149,7 +149,7 @@ def _failed(outcome: Outcome, top: int) -> Iterator[str]:
     if not failed:
         return
     settled = [one for one in failed if one.is_settled]
-    forwards = [one for one in settled if one.htlc.incoming_channel]
+    forwards = [one for one in settled if not one.is_own]
     forwards.sort(key=lambda one: (-one.fee_lost_msat, -one.htlc.outgoing_amount, one.at_ns))
     if forwards:
         yield "Forwards that failed in the replay, and settled in the log:"
@@ -158,14 +158,14 @@ def _failed(outcome: Outcome, top: int) -> Iterator[str]:
         yield from table(rows, left=4)
         if rest := forwards[top:]:
             yield f"and {len(rest):,} more: {sat(sum(one.fee_lost_msat for one in rest))}"
-    if own := [one for one in settled if not one.htlc.incoming_channel]:
+    if own := [one for one in settled if one.is_own]:
         amount = sat(sum(one.htlc.outgoing_amount for one in own))
         yield f"Own payments that failed so: {len(own):,}, {amount}."
     if others := len(failed) - len(settled):
         yield f"Failed, but not settled in the log either: {others:,}. They cost nothing."
 
 
-def _failed_row(failed: FailedHtlc, start_ns: int) -> list[str]:
+def _failed_row(failed: EndedHtlc, start_ns: int) -> list[str]:
     htlc = failed.htlc
     return [
         moment(start_ns + failed.at_ns)[5:],

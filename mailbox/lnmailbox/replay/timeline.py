@@ -8,8 +8,8 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .outcome import Ending, FailedHtlc, Outcome
-from .recording import Away, Recording
+from .outcome import EndedHtlc, Ending, Outcome
+from .sketch import Away, Sketch
 from .tables import sat
 
 __all__ = ["BINS", "Line", "Mark", "lines"]
@@ -48,18 +48,18 @@ class Line:
         return max((depth for _, depth in self.depths), default=0)
 
 
-def lines(outcome: Outcome, recording: Recording, top: int) -> list[Line]:
+def lines(outcome: Outcome, sketch: Sketch, top: int) -> list[Line]:
     """Return the lines of the channels that lost most, `top` of them.
 
     Channels without an outage have none, unless there was no outage at all.
     """
-    failed: dict[ShortChannelID, list[FailedHtlc]] = defaultdict(list)
+    failed: dict[ShortChannelID, list[EndedHtlc]] = defaultdict(list)
     for one in outcome.failed:
         failed[one.htlc.outgoing_channel].append(one)
     concerned = [
         channel
         for channel in outcome.channels
-        if channel in failed or channel in recording.outages
+        if channel in failed or channel in sketch.outages
     ]
 
     def rank(channel: ShortChannelID) -> tuple[int, ...]:
@@ -71,8 +71,8 @@ def lines(outcome: Outcome, recording: Recording, top: int) -> list[Line]:
     return [
         Line(
             channel=channel,
-            outages=recording.outages.get(channel, []),
-            depths=recording.depths.get(channel, []),
+            outages=sketch.outages.get(channel, []),
+            depths=sketch.depths.get(channel, []),
             marks=_marks(failed[channel], outcome.end_ns),
             text=_text(failed[channel]),
         )
@@ -80,7 +80,7 @@ def lines(outcome: Outcome, recording: Recording, top: int) -> list[Line]:
     ]
 
 
-def _marks(failed: list[FailedHtlc], end_ns: int) -> list[Mark]:
+def _marks(failed: list[EndedHtlc], end_ns: int) -> list[Mark]:
     bins: dict[tuple[int, Ending, bool], Mark] = {}
     for one in failed:
         key = one.at_ns * BINS // (end_ns + 1), one.ending, one.is_settled
@@ -92,7 +92,7 @@ def _marks(failed: list[FailedHtlc], end_ns: int) -> list[Mark]:
     return list(bins.values())
 
 
-def _text(failed: list[FailedHtlc]) -> str:
+def _text(failed: list[EndedHtlc]) -> str:
     if not failed:
         return "nothing failed"
     lost = sum(one.is_settled for one in failed)

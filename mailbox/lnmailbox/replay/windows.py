@@ -13,7 +13,7 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .outcome import FailedHtlc
+from .outcome import EndedHtlc
 
 __all__ = ["Loss", "Risk", "Tally", "offsets"]
 
@@ -71,13 +71,13 @@ class Tally:
         # By channel, then by the window's number; only windows that lost something.
         self._losses: dict[ShortChannelID, dict[int, Loss]] = defaultdict(dict)
 
-    def count(self, failed: FailedHtlc) -> None:
-        """Take note of an HTLC that failed in the replay, if that was a loss."""
-        if failed.is_settled and failed.htlc.incoming_channel:
+    def count(self, ended: EndedHtlc) -> None:
+        """Take note of an HTLC, if an outage ended it and that was a loss."""
+        if ended.has_failed and ended.is_settled and not ended.is_own:
             # An Add that expires at the end of its window is nearer to it than to the next one.
-            number = (failed.at_ns - self._offset_ns) // (2 * self._length_ns)
-            losses = self._losses[failed.htlc.outgoing_channel]
-            loss = Loss(failed.htlc.fee, failed.htlc.outgoing_amount, 1)
+            number = (ended.at_ns - self._offset_ns) // (2 * self._length_ns)
+            losses = self._losses[ended.htlc.outgoing_channel]
+            loss = Loss(ended.htlc.fee, ended.htlc.outgoing_amount, 1)
             losses[number] = losses.get(number, Loss()) + loss
 
     def windows(self, end_ns: int) -> int:

@@ -1,4 +1,4 @@
-"""What a replay shows while a link is away, kept for a picture of bounded size."""
+"""Outages and waiting mail of a replay, kept for a picture of bounded size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lnmailbox.wire import ShortChannelID
 
 from .outages import Absence
 
-__all__ = ["Away", "Recording", "thinned"]
+__all__ = ["Away", "Sketch", "thinned"]
 
 _MOST = 4_096  # points and outages of a channel, before they are thinned
 
@@ -24,7 +24,7 @@ class Away:
     kind: Absence
 
 
-class Recording:
+class Sketch:
     """A recorder for `simulate`. It keeps at most some thousand points for each channel."""
 
     def __init__(self) -> None:
