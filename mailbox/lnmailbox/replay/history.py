@@ -92,6 +92,8 @@ class Progress:
     """How far a log is read."""
 
     events: int
+    start_ns: int
+    """The time of the first event, as Unix time in ns."""
     virtual_ns: int
     """The time of the last event, in ns since the first."""
 
@@ -152,14 +154,12 @@ class History:
 
         After an interrupt that ended it, `rest` goes on.
         """
-        read = 0
         ahead = self._ahead
-        for event in self._log:
+        for read, event in enumerate(self._log, 1):
             if not self._take(event):
                 break
-            read += 1
             if read % _PROGRESS_EVERY == 0 and self._on_progress is not None:
-                self._on_progress(Progress(read, self.end_ns))
+                self._on_progress(Progress(read, self.start_ns, self.end_ns))
             while len(ahead) > LOOK_AHEAD:
                 yield self._next()
         yield from self.rest()

@@ -34,7 +34,9 @@ class Link:
     then: Callable[[Link], None] | None = None
     """What to do after that: a method of this class."""
     refusal: HTLCPacket | None = None
-    """The Add that `refuse` is about; None if the mailbox did not have it."""
+    """The Add that `refuse` is about."""
+    has_refused: bool = False
+    """Whether the mailbox had it."""
     handoffs: int = 0
     """How many packets came from the switch's thread to that of the link."""
 
@@ -52,9 +54,9 @@ class Link:
         """Fail the Add that is to be refused."""
         add = self.refusal
         assert add is not None
-        if not self.mailbox.fail_add(add):
+        self.has_refused = self.mailbox.fail_add(add)
+        if not self.has_refused:
             self.account.lose([add])
-            self.refusal = None
 
     def leave(self) -> None:
         """Stop reading (lnd: `channelLink.Stop`), so that the Adds that linger can expire."""

@@ -10,10 +10,9 @@ import enum
 import heapq
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import attrs
 
@@ -26,6 +25,7 @@ __all__ = [
     "Change",
     "Flap",
     "Outage",
+    "Outages",
     "Presence",
     "changes",
     "parse_down",
@@ -35,8 +35,9 @@ __all__ = [
 
 _SHORTEST_PERIOD_NS = NS
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _CHANNEL = r"(?P<channel>all|\d+([x:])\d+\2\d+|[^:]*)"
-_OUTAGE = re.compile(rf"{_CHANNEL}:(?P<start>\d{{4}}-\d\d-\d\d.*|[^:]*):(?P<length>[^:]*)")
+_OUTAGE = re.compile(rf"{_CHANNEL}:(?P<start>{_DATE.pattern}.*|[^:]*):(?P<length>[^:]*)")
 _FLAP = re.compile(rf"{_CHANNEL}:(?P<period>[^:]*):(?P<down>[^:]*)")
 
 
@@ -59,6 +60,23 @@ class Change(NamedTuple):
     begins: bool
 
 
+class Outages(Protocol):
+    """Times at which a link is away, or all are."""
+
+    @property
+    def channel(self) -> ShortChannelID | None:
+        """None is every channel."""
+        ...
+
+    def changes(self, first_ns: int) -> Iterator[Change]:
+        """Yield the changes of a log whose first event was at `first_ns`, in order of time."""
+        ...
+
+    def trouble(self, first_ns: int, end_ns: int) -> str:
+        """Return why a log that is `end_ns` long has nothing of it; "" if it has."""
+        ...
+
+
 @attrs.frozen
 class Outage:
     """One time at which a channel's link is away."""
@@ -76,7 +94,7 @@ class Outage:
         return self.start_ns - first_ns if self.is_unix else self.start_ns
 
     def changes(self, first_ns: int) -> Iterator[Change]:
-        """Yield its beginning and its end, unless it ends before the first event."""
+        """Yield its beginning and its end, unless the first event comes later."""
         start_ns = self.starts_at(first_ns)
         if (end_ns := start_ns + self.length_ns) > 0:
             yield Change(max(0, start_ns), self.channel, self.absence, begins=True)
@@ -154,7 +172,7 @@ def _outage(absence: Absence, text: str) -> Outage:
         raise ValueError(f"an outage looks like CHANNEL:START:LENGTH, got {text!r}")
     channel = _channel(found["channel"])
     start = found["start"]
-    is_unix = "-" in start[1:].partition(":")[0] and "e" not in start
+    is_unix = _DATE.match(start) is not None
     start_ns = parse_moment(start) if is_unix else parse_seconds("START", start)
     return Outage(absence, channel, start_ns, parse_length("LENGTH", found["length"]), is_unix)
 
@@ -168,24 +186,35 @@ def _channel(text: str) -> ShortChannelID | None:
     return channel
 
 
-def changes(outages: Iterable[Outage | Flap], first_ns: int) -> Iterator[Change]:
+def changes(outages: Iterable[Outages], first_ns: int) -> Iterator[Change]:
     """Yield the changes of all outages, in order of time."""
-    return heapq.merge(
-        *(outage.changes(first_ns) for outage in outages), key=itemgetter(0)
-    )
+    return heapq.merge(*(outage.changes(first_ns) for outage in outages), key=itemgetter(0))
 
 
 class Presence:
     """Which links are away now. Outages may overlap: a link is back when none lasts."""
 
     def __init__(self) -> None:
-        self._lasting: Counter[tuple[Absence, ShortChannelID | None]] = Counter()
+        # When outages began that last now, in order of time.
+        self._lasting: dict[tuple[Absence, ShortChannelID | None], list[int]] = {}
 
     def note(self, change: Change) -> None:
         """Take a change into account."""
-        self._lasting[change.absence, change.channel] += 1 if change.begins else -1
+        key = change.absence, change.channel
+        begun = self._lasting.setdefault(key, [])
+        if change.begins:
+            begun.append(change.at_ns)
+        elif len(begun) > 1:
+            del begun[-1]
+        else:
+            del self._lasting[key]
 
     def is_away(self, absence: Absence, channel: ShortChannelID) -> bool:
         """Whether the channel's link is away so."""
         lasting = self._lasting
-        return lasting[absence, None] > 0 or lasting[absence, channel] > 0
+        return (absence, None) in lasting or (absence, channel) in lasting
+
+    def since(self, absence: Absence, channel: ShortChannelID) -> int:
+        """Return since when it is away so; it is."""
+        lasting = [self._lasting.get((absence, which), ()) for which in (None, channel)]
+        return min(begun[0] for begun in lasting if begun)

@@ -13,24 +13,32 @@ from .history import Htlc, Result
 from .ledger import Counts
 from .warnings import LogWarning
 
-__all__ = ["Ending", "FailedHtlc", "HeldReply", "Outcome"]
+__all__ = ["EndedHtlc", "Ending", "HeldReply", "Outcome"]
 
 
 class Ending(enum.Enum):
-    """How an outage ended an HTLC."""
+    """How an Add ended in the replay."""
 
+    DELIVERED = "delivered"
+    """Its link committed to it. What became of it then is in the log."""
+    REFUSED = "refused"
+    """Its link failed it, as in the log."""
     UNROUTABLE = "unroutable"
-    """The switch failed its Add at once: the peer was gone."""
+    """The switch failed it at once: the peer was gone."""
     EXPIRED = "expired"
-    """Its Add waited in the mailbox for too long."""
+    """It waited in the mailbox for too long."""
+    WAITING = "waiting"
+    """It is in the mailbox at the end."""
 
 
 @attrs.frozen
-class FailedHtlc:
-    """An HTLC that failed because of an outage."""
+class EndedHtlc:
+    """An HTLC whose Add has ended."""
 
+    start_ns: int
+    """The time of the first event, as Unix time in ns."""
     at_ns: int
-    """When it failed, in ns since the first event. An Add expires at its deadline, or later if
+    """When it ended, in ns since the first event. An Add expires at its deadline, or later if
     its link left later."""
     ending: Ending
     htlc: Htlc
@@ -42,19 +50,28 @@ class FailedHtlc:
         return not self.htlc.incoming_channel
 
     @property
+    def has_failed(self) -> bool:
+        """Whether an outage ended it."""
+        return self.ending is Ending.UNROUTABLE or self.ending is Ending.EXPIRED
+
+    @property
     def is_settled(self) -> bool:
         """Whether it was settled in the log."""
         return self.htlc.result is Result.SETTLED
 
     @property
     def fee_lost_msat(self) -> int:
-        """The fee that the log shows as earned, in msat; 0 unless it is a forward's."""
-        return self.htlc.fee if self.is_settled and not self.is_own else 0
+        """The fee that the log shows as earned, in msat, if an outage ended a forward; else 0."""
+        return self.htlc.fee if self._is_lost_forward else 0
 
     @property
     def volume_failed_msat(self) -> int:
-        """The outgoing amount that the log shows as forwarded, in msat; 0 for an own payment."""
-        return self.htlc.outgoing_amount if self.is_settled and not self.is_own else 0
+        """The outgoing amount of the same, in msat."""
+        return self.htlc.outgoing_amount if self._is_lost_forward else 0
+
+    @property
+    def _is_lost_forward(self) -> bool:
+        return self.has_failed and self.is_settled and not self.is_own
 
 
 @attrs.frozen
@@ -80,8 +97,8 @@ class Outcome:
     channels: dict[ShortChannelID, Counts]
     """By channel, sorted; an Add counts for its outgoing channel, a reply for the incoming one."""
     total: Counts
-    failed: list[FailedHtlc]
-    """In order of time."""
+    failed: list[EndedHtlc]
+    """The HTLCs that outages ended, in order of time."""
     held: list[HeldReply]
     """The oldest first."""
     replies_unborn: int

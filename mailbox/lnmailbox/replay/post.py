@@ -155,7 +155,9 @@ class Post:
                 late = list(missing.values())
                 for add in late:
                     self.channel_of(add).link.account.lose([add.packet])
-                raise self._given_up(self.channel_of(late[0]).number, "did not fail an Add back") from None
+                raise self._given_up(
+                    self.channel_of(late[0]).number, "did not fail an Add back"
+                ) from None
             key = failed_key(fail, missing)
             if key is not None and at_ns == self.clock.now_ns():
                 self.handoffs += 1

@@ -19,14 +19,15 @@ from lnmailbox import MailBox, MailBoxConfig, MemoryMailBox
 
 from .agenda import Agenda
 from .events import HtlcEvent
-from .failures import Failures
+from .endings import Endings
 from .history import History, Progress, Step
 from .interrupts import Interrupts
 from .ledger import Counts
 from .mail import Batch, Channel
-from .outages import Flap, Outage, changes
-from .outcome import FailedHtlc, HeldReply, Outcome
+from .outages import Outages, changes
+from .outcome import EndedHtlc, HeldReply, Outcome
 from .post import GivenUp, Post
+from .recording import Recorder, Recording
 from .switch import Switch
 from .warnings import LogWarnings
 
@@ -35,7 +36,7 @@ __all__ = ["simulate"]
 
 def simulate(
     events: Iterable[HtlcEvent],
-    outages: Iterable[Outage | Flap] = (),
+    outages: Iterable[Outages] = (),
     *,
     warnings: LogWarnings,
     expiry: float = 60.0,
@@ -43,7 +44,8 @@ def simulate(
     mailbox_factory: Callable[[MailBoxConfig], MailBox] = MemoryMailBox,
     patience: float = 60.0,
     window: tuple[int | None, int | None] = (None, None),
-    on_failed: Callable[[FailedHtlc], None] | None = None,
+    on_ended: Callable[[EndedHtlc], None] | None = None,
+    recorder: Recorder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Play a log through a `MailOrchestrator`, with the links in other threads.
@@ -84,8 +86,9 @@ def simulate(
             given up: what it keeps is lost, and the replay ends there.
         window: Unix times in ns, from and to: what is before the first, or not before the second,
             is not played. HTLCs that were added before have only their replies.
-        on_failed: called with each HTLC that an outage ends, once the log tells its result, or
-            at the end.
+        on_ended: called with each Add, once it has ended and the log has told its result, or at
+            the end.
+        recorder: is told of outages and of the mail that waits meanwhile.
         on_progress: called every 10,000 events.
 
     Raises:
@@ -96,7 +99,8 @@ def simulate(
         raise ValueError(f"threads must be 'shared' or 'per-link', got {threads!r}")
     history = History(events, warnings, window, on_progress)
     post = Post(expiry, mailbox_factory, patience, per_link=threads == "per-link")
-    replay = _Replay(history, post, list(outages), Failures(on_failed))
+    recording = None if recorder is None else Recording(recorder)
+    replay = _Replay(history, post, list(outages), on_ended, recording)
     try:
         with Interrupts() as interrupts:
             replay.run(interrupts)
@@ -110,38 +114,43 @@ class _Replay:
         self,
         history: History,
         post: Post,
-        outages: list[Outage | Flap],
-        failures: Failures,
+        outages: list[Outages],
+        on_ended: Callable[[EndedHtlc], None] | None,
+        recording: Recording | None,
     ) -> None:
         self._history = history
         self._post = post
         self._outages = outages
-        self._failures = failures
+        self._on_ended = on_ended
+        self._recording = recording
+        self._failed: list[EndedHtlc] = []
         self._held: list[HeldReply] = []
         self._unborn = 0
         self._trouble = ""
         self._was_interrupted = False
 
     def run(self, interrupts: Interrupts) -> None:
-        try:
-            self._play(interrupts)
-        except GivenUp as given_up:
-            self._trouble = f"given up: {given_up}"
-        self._failures.finish()
-
-    def _play(self, interrupts: Interrupts) -> None:
         history = self._history
         steps = history.steps()
-        first: Step | None = None
+        begun: list[Step] = []
         try:
-            first = next(steps, None)
+            begun.extend(itertools.islice(steps, 1))
         except KeyboardInterrupt:
             self._was_interrupted = True
+        # Only now the history knows its first time.
         agenda: Agenda[Batch, Channel] = Agenda(changes(self._outages, history.start_ns))
-        switch = Switch(self._post, agenda, self._failures)
-        begun = [] if first is None else [first]
+        endings = Endings(history.start_ns, self._on_ended)
+        self._failed = endings.failed
+        switch = Switch(self._post, agenda, endings, self._recording)
         try:
-            for step in itertools.chain(begun, steps):
+            self._play(switch, itertools.chain(begun, steps), interrupts)
+        except GivenUp as given_up:
+            self._trouble = f"given up: {given_up}"
+        self._unborn = switch.close_books()
+
+    def _play(self, switch: Switch, steps: Iterable[Step], interrupts: Interrupts) -> None:
+        try:
+            for step in steps:
                 interrupts.are_held = True
                 switch.play(step)
                 interrupts.are_held = False
@@ -150,11 +159,10 @@ class _Replay:
         except KeyboardInterrupt:
             self._was_interrupted = True
         interrupts.are_held = True
-        for step in history.rest():
+        for step in self._history.rest():
             switch.play(step)
-        switch.advance(history.end_ns)
+        switch.advance(self._history.end_ns)
         self._held = switch.finish()
-        self._unborn = switch.replies_unborn
 
     def outcome(self, warnings: LogWarnings) -> Outcome:
         history = self._history
@@ -171,7 +179,7 @@ class _Replay:
             end_ns=history.end_ns,
             channels=counts,
             total=sum(counts.values(), self._post.strays),
-            failed=self._failures.failed,
+            failed=self._failed,
             held=self._held,
             replies_unborn=self._unborn,
             refusals=dict(history.refusals),

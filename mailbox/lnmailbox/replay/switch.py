@@ -8,14 +8,15 @@ from lnmailbox import HTLCPacket
 from lnmailbox.wire import ShortChannelID
 
 from .agenda import Agenda, Rank
-from .failures import Failures
+from .endings import Endings
 from .history import Htlc, Result, Step
 from .link import Link
 from .mail import Batch, Channel, Mail
 from .outages import Absence, Change, Presence
-from .outcome import Ending, FailedHtlc, HeldReply
+from .outcome import Ending, HeldReply
 from .packets import add_packet, reply_packet, unroutable_packet
 from .post import Post
+from .recording import Recording
 
 __all__ = ["COMMIT_INTERVAL_NS", "Switch"]
 
@@ -30,18 +31,26 @@ class Switch:
     mailbox that does something else is found by the accounts.
     """
 
-    def __init__(self, post: Post, agenda: Agenda[Batch, Channel], failures: Failures) -> None:
+    def __init__(
+        self,
+        post: Post,
+        agenda: Agenda[Batch, Channel],
+        endings: Endings,
+        recording: Recording | None = None,
+    ) -> None:
         self._post = post
         self._agenda = agenda
-        self._failures = failures
+        self._endings = endings
+        self._recording = recording
         self._channels = post.channels
         self._presence = Presence()
         self._now_ns = 0
         # All packets that no link has committed to.
         self._mail: dict[HTLCPacket, Mail] = {}
-        # HTLCs whose Adds are among them; then those whose reply may come any time.
+        # HTLCs whose Adds are among them; then those whose reply may come any time, with the
+        # time of their commitment.
         self._open: dict[Htlc, Mail] = {}
-        self._committed: set[Htlc] = set()
+        self._committed: dict[Htlc, int] = {}
 
     def play(self, step: Step) -> None:
         """Do what is due by the time of the step, then the step."""
@@ -53,7 +62,7 @@ class Switch:
         elif not htlc.has_add:
             self._reply(htlc, reply_packet(htlc))
         elif htlc in self._committed:
-            self._committed.remove(htlc)
+            self._endings.tell(Ending.DELIVERED, self._committed.pop(htlc), htlc)
             self._reply(htlc, reply_packet(htlc))
         elif (add := self._open.get(htlc)) is not None:
             add.has_ended = True
@@ -62,7 +71,7 @@ class Switch:
                 if channel.reads:
                     self._refuse(channel, add)
         else:
-            self._failures.ended(htlc)
+            self._endings.result(htlc)
 
     def advance(self, at_ns: int) -> None:
         """Do what is due by `at_ns`, that included."""
@@ -95,9 +104,15 @@ class Switch:
         ]
         return sorted(held, key=lambda reply: reply.since_ns)
 
-    @property
-    def replies_unborn(self) -> int:
-        """How many results have come whose Adds still wait."""
+    def close_books(self) -> int:
+        """Tell what is open at the end; return how many results have come whose Adds wait."""
+        for htlc, at_ns in self._committed.items():
+            self._endings.tell(Ending.DELIVERED, at_ns, htlc)
+        for htlc in self._open:
+            self._endings.tell(Ending.WAITING, self._now_ns, htlc)
+        self._endings.finish()
+        if self._recording is not None:
+            self._recording.finish(self._now_ns)
         return sum(add.has_ended for add in self._open.values())
 
     # What is due
@@ -109,7 +124,7 @@ class Switch:
             counts.own_adds += 1
         if channel.is_gone:
             channel.link.account.unroutable()
-            self._failures.add(FailedHtlc(self._now_ns, Ending.UNROUTABLE, htlc), counts)
+            self._endings.fail(Ending.UNROUTABLE, self._now_ns, htlc, counts)
             self._reply(htlc, unroutable_packet(htlc))
             return
         add = Mail(add_packet(htlc), htlc, self._now_ns, True)
@@ -135,20 +150,22 @@ class Switch:
         for add in due:
             self._forget(add)
             counts = self._post.channel_of(add).link.account.counts
-            self._failures.add(FailedHtlc(now_ns, Ending.EXPIRED, add.htlc), counts)
+            self._endings.fail(Ending.EXPIRED, now_ns, add.htlc, counts)
             self._reply(add.htlc, fails[add])
         for channel in away:
             self._note_expiry(channel)
+            self._record_depth(channel)
 
     def _refuse(self, channel: Channel, add: Mail) -> None:
         self._forget(add)
         link = channel.link
         link.refusal = add.packet
         self._post.hand_over(channel, then=Link.refuse)
-        if link.refusal is None:
+        if not link.has_refused:
             return
         for _, fail in self._post.fails_of([add]):
             link.account.refused(add.packet)
+            self._endings.tell(Ending.REFUSED, self._now_ns, add.htlc)
             self._reply(add.htlc, fail)
 
     def _commit(self, batch: Batch) -> None:
@@ -164,9 +181,10 @@ class Switch:
             if not mail.is_add:
                 continue
             if mail.has_ended:
+                self._endings.tell(Ending.DELIVERED, self._now_ns, htlc)
                 self._reply(htlc, reply_packet(htlc))
             else:
-                self._committed.add(htlc)
+                self._committed[htlc] = self._now_ns
         self._post.note(channel, 0)
 
     def _change(self, changes: Iterable[Change]) -> None:
@@ -177,11 +195,12 @@ class Switch:
         else:
             numbers = dict.fromkeys(change.channel for change in changes)
             channels = [self._channels[n] for n in numbers if n in self._channels]
-        read = [channel for channel in channels if channel.reads]
+        reading = [channel for channel in channels if channel.reads]
+        away = [channel for channel in channels if not channel.reads]
         for channel in channels:
             self._look_at(channel)
-        self._leave([channel for channel in read if not channel.reads])
-        self._come_back([c for c in channels if c.reads and c not in read])
+        self._leave([channel for channel in reading if not channel.reads])
+        self._come_back([channel for channel in away if channel.reads])
 
     def _leave(self, channels: list[Channel]) -> None:
         for channel in channels:
@@ -193,6 +212,7 @@ class Switch:
         waiting = [(channel, self._undelivered(channel)) for channel in channels]
         self._post.hand_over(*channels, then=Link.come_back)
         for channel, undelivered in waiting:
+            self._record_depth(channel)
             for mail in undelivered:
                 self._take(channel, mail)
 
@@ -208,6 +228,8 @@ class Switch:
         self._post.put(channel, mail)
         if channel.reads:
             self._take(channel, mail)
+        else:
+            self._record_depth(channel)
 
     def _take(self, channel: Channel, mail: Mail) -> None:
         """Have the link take a packet, and commit to it later."""
@@ -248,6 +270,12 @@ class Switch:
         channel.is_gone = self._presence.is_away(Absence.DOWN, channel.number)
         is_stalled = self._presence.is_away(Absence.STALL, channel.number)
         channel.reads = not (channel.is_gone or is_stalled)
+        if self._recording is not None:
+            self._recording.presence(channel, self._presence, self._now_ns)
+
+    def _record_depth(self, channel: Channel) -> None:
+        if self._recording is not None:
+            self._recording.depth(channel, self._now_ns)
 
     def _move_to(self, at_ns: int) -> None:
         self._now_ns = at_ns

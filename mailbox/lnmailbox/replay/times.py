@@ -10,6 +10,8 @@ __all__ = ["NS", "parse_length", "parse_moment", "parse_seconds"]
 
 NS = 1_000_000_000
 
+_MAX_SECONDS = 1e290  # times 10**9 it is still a float
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # Own patterns instead of `datetime.fromisoformat`: it takes more forms with each Python, and has
@@ -66,6 +68,6 @@ def parse_seconds(name: str, text: str) -> int:
         seconds = float(text.removesuffix(unit)) * _UNITS[unit]
     except ValueError:
         seconds = math.nan
-    if not math.isfinite(seconds) or seconds < 0:
+    if not 0 <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{name} must be a time such as 90, 90s, 5m, 2h or 1d, got {text!r}")
     return round(seconds * NS)
