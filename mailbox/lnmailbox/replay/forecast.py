@@ -16,11 +16,11 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import HtlcEvent, LogWarning
+from .events import HtlcEvent
 from .outages import Absence, Change
 from .simulation import Progress, simulate
 from .tables import age
-from .warnings import LogWarnings
+from .warnings import LogWarning, LogWarnings
 from .windows import Risk, Tally, offsets
 
 __all__ = ["Forecast", "Unforeseeable", "forecast"]
