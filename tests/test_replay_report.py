@@ -74,8 +74,8 @@ def test_replies_that_did_not_get_home_come_before_anything_else() -> None:
 
     assert report.startswith("""\
 4 replies did not get home, 3 of them Settles: their link had not taken them at
-the end. If a Settle is still away near its timelock, the channel must be closed
-by force to claim the HTLC on chain.
+the end. If a reply is still away near its timelock, the channel is closed by
+force; of a Settle, this node must then claim the HTLC on chain in time.
 incoming HTLC  reply          age  timelock     amount
 9x9x9/41       Settle   2 h 1 min   885,120  1,002 sat
 9x9x9/42       Fail    1 min 40 s   unknown  1,002 sat
@@ -157,7 +157,7 @@ def test_refusals_have_the_reasons_of_lnd() -> None:
     assert f"""
 Refused by the link, with lnd's reason:
 INSUFFICIENT_BALANCE                      14
-\\x1b[2J\\xf6{"x" * 28}   3
+\\x1b[2J\\xf6{"x" * 29}   3
 not told                                   2
 1 other reasons                            1
 """ in report

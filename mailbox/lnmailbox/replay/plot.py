@@ -6,6 +6,7 @@ import datetime
 import io
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -20,13 +21,12 @@ from .sketch import Sketch
 from .tables import age, moment, sat
 from .timeline import Line, lines
 
-__all__ = ["draw"]
+__all__ = ["COLORS", "draw"]
 
 _WIDTH, _HEAD, _ROW, _FOOT = 9.0, 0.75, 0.62, 0.75  # inches
 _DAY = 86_400_000_000_000
 
-# Every color of the picture, on a light page and on a dark one.
-_COLORS = {
+COLORS = {
     "ink": ("#1f2328", "#e6edf3"),
     "faint": ("#57606a", "#9da7b3"),
     "rule": ("#d0d7de", "#3d444d"),
@@ -37,9 +37,13 @@ _COLORS = {
     "lost": ("#cf222d", "#ff7b72"),
     "free": ("#6e7780", "#8c959f"),
 }
-_LIGHT = {name: light for name, (light, _) in _COLORS.items()}
+"""Every color of the picture, on a light page and on a dark one."""
+
+_LIGHT = {name: light for name, (light, _) in COLORS.items()}
 
 _MARKERS = {Ending.UNROUTABLE: "|", Ending.EXPIRED: "x"}
+
+_MARKS: dict[str, Any] = {"linestyle": "none", "markersize": 6, "markeredgewidth": 1.4}
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -80,7 +84,7 @@ def _dark() -> str:
     """The rules that a browser follows if its reader wants dark pages."""
     rules = "".join(
         f'[style*="{part}: {light}"]{{{part}:{dark} !important}}'
-        for light, dark in _COLORS.values()
+        for light, dark in COLORS.values()
         for part in ("fill", "stroke")
     )
     return f"@media (prefers-color-scheme: dark){{{rules}}}"
@@ -144,17 +148,21 @@ def _draw_line(axis: Axes, line: Line, outcome: Outcome) -> None:
         depths = [depth for _, depth in line.depths]
         axis.fill_between(times, depths, step="post", facecolor=_LIGHT["depth"], edgecolor="none")
     ceiling = max(1, line.deepest)
-    for mark in line.marks:
-        axis.plot(
-            [_x(outcome, mark.at_ns)],
-            [ceiling * (1.45 if mark.is_lost else 1.2)],
-            linestyle="none",
-            marker=_MARKERS[mark.ending],
-            markersize=6,
-            markeredgewidth=1.4,
-            color=_LIGHT["lost" if mark.is_lost else "free"],
-            clip_on=False,
-        )
+    for ending, marker in _MARKERS.items():
+        for is_lost, height in ((True, 1.45), (False, 1.2)):
+            times = [
+                _x(outcome, mark.at_ns)
+                for mark in line.marks
+                if mark.ending is ending and mark.is_lost == is_lost
+            ]
+            axis.plot(
+                times,
+                [ceiling * height] * len(times),
+                marker=marker,
+                color=_LIGHT["lost" if is_lost else "free"],
+                clip_on=False,
+                **_MARKS,
+            )
     axis.set_ylim(0, ceiling * 1.7)
     axis.set_yticks([])
     axis.tick_params(bottom=False)
@@ -168,14 +176,13 @@ def _draw_line(axis: Axes, line: Line, outcome: Outcome) -> None:
 
 
 def _legend(figure: Figure) -> None:
-    marks = {"linestyle": "none", "markersize": 6, "markeredgewidth": 1.4}
     handles = [
         Patch(facecolor=_LIGHT["down"], label="peer gone (down)"),
         Patch(facecolor=_LIGHT["stall"], label="link stalled"),
         Patch(facecolor=_LIGHT["depth"], label="packets that wait"),
-        Line2D([], [], marker="|", color=_LIGHT["lost"], label="unroutable", **marks),
-        Line2D([], [], marker="x", color=_LIGHT["lost"], label="expired", **marks),
-        Line2D([], [], marker="|", color=_LIGHT["free"], label="gray: cost nothing", **marks),
+        Line2D([], [], marker="|", color=_LIGHT["lost"], label="unroutable", **_MARKS),
+        Line2D([], [], marker="x", color=_LIGHT["lost"], label="expired", **_MARKS),
+        Line2D([], [], marker="|", color=_LIGHT["free"], label="gray: cost nothing", **_MARKS),
     ]
     figure.legend(handles=handles, loc="lower left", ncols=6, frameon=False, fontsize=8,
                   bbox_to_anchor=(0.01, 0.0), handlelength=1.2, columnspacing=1.4)  # fmt: skip

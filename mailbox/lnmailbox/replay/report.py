@@ -62,8 +62,8 @@ def _held(outcome: Outcome, top: int) -> Iterator[str]:
     settles = sum(reply.is_settle for reply in held)
     yield from paragraph(
         f"{len(held):,} replies did not get home, {settles:,} of them Settles: their link had"
-        " not taken them at the end. If a Settle is still away near its timelock, the"
-        " channel must be closed by force to claim the HTLC on chain."
+        " not taken them at the end. If a reply is still away near its timelock, the channel is"
+        " closed by force; of a Settle, this node must then claim the HTLC on chain in time."
     )
     rows = [["incoming HTLC", "reply", "age", "timelock", "amount"]]
     rows += [_held_row(reply, outcome.end_ns) for reply in held[:top]]

@@ -97,4 +97,6 @@ def _text(failed: list[EndedHtlc]) -> str:
         return "nothing failed"
     lost = sum(one.is_settled for one in failed)
     fees = sum(one.fee_lost_msat for one in failed)
-    return f"{len(failed):,} failed, {lost:,} of them\nlost: {sat(fees)}"
+    if not lost:
+        return f"{len(failed):,} failed,\nnone settled in the log"
+    return f"{len(failed):,} failed, {lost:,} settled\nin the log: {sat(fees)}"
