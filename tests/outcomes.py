@@ -10,7 +10,7 @@ from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outcome import EndedHtlc, Ending, HeldReply, Outcome
 from lnmailbox.wire import ShortChannelID
 
-__all__ = ["A", "B", "NS", "OWN", "START", "ended", "held", "htlc", "outcome"]
+__all__ = ["NS", "OWN", "START", "A", "B", "ended", "held", "htlc", "outcome"]
 
 NS = 1_000_000_000
 START = 1_760_000_000 * NS  # 2025-10-09 08:53:20 UTC
@@ -41,9 +41,7 @@ def htlc(**fields: Any) -> Htlc:
 
 def ended(seconds: float, ending: Ending = Ending.EXPIRED, **fields: Any) -> EndedHtlc:
     """That HTLC after its end in the replay."""
-    return EndedHtlc(
-        at_ns=round(seconds * NS), ending=ending, htlc=htlc(**fields), start_ns=START
-    )
+    return EndedHtlc(at_ns=round(seconds * NS), ending=ending, htlc=htlc(**fields), start_ns=START)
 
 
 def held(seconds: float, *, is_settle: bool = True, **fields: Any) -> HeldReply:

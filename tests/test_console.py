@@ -165,9 +165,8 @@ def test_stderr_that_is_closed_or_full_is_done_without(
     for stderr in (None, Full()):
         monkeypatch.setattr(sys, "stderr", stderr)
         complain("a warning")
-    monkeypatch.setattr(sys, "stderr", None)
 
-    assert 3 == guarded(raiser(ZeroDivisionError()), NOTHING)
+        assert 3 == guarded(raiser(ZeroDivisionError()), NOTHING)
     assert "" == capsys.readouterr().out
 
 

@@ -97,7 +97,8 @@ def test_what_the_outages_cost_is_sorted_by_loss() -> None:
 
     report = text_report(outcome(channels=lossy), top=2)
 
-    assert """
+    assert (
+        """
 43 Adds: 35 of forwards, 8 of own payments
 
 What the outages cost, by outgoing channel:
@@ -113,7 +114,9 @@ channel     Adds  delivered  refused  unroutable  expired  waiting
 800003x3x0    10          8        0           0        2        0
 3 others      23         19        0           0        4        0
 total         43         35        0           0        8        0
-""" in report
+"""
+        in report
+    )
 
 
 def test_forwards_that_failed_are_listed_by_what_they_cost() -> None:
@@ -129,7 +132,8 @@ def test_forwards_that_failed_are_listed_by_what_they_cost() -> None:
 
     report = text_report(outcome(failed=failed), top=2)
 
-    assert """
+    assert (
+        """
 Forwards that failed in the replay, and settled in the log:
 when (UTC)      channel     incoming HTLC  ending        fee
 10-09 09:13:54  880000x1x1  9x9x9/42       unroutable  2 sat
@@ -137,7 +141,9 @@ when (UTC)      channel     incoming HTLC  ending        fee
 and 1 more: 500 msat
 Own payments that failed so: 1, 1,000 sat.
 Failed, but not settled in the log either: 2. They cost nothing.
-""" in report
+"""
+        in report
+    )
 
 
 def test_own_payments_alone_are_no_table() -> None:
@@ -154,13 +160,16 @@ def test_refusals_have_the_reasons_of_lnd() -> None:
 
     report = text_report(outcome(refusals=refusals), top=3)
 
-    assert f"""
+    assert (
+        f"""
 Refused by the link, with lnd's reason:
 INSUFFICIENT_BALANCE                      14
 \\x1b[2J\\xf6{"x" * 29}   3
 not told                                   2
 1 other reasons                            1
-""" in report
+"""
+        in report
+    )
 
 
 def test_what_waits_and_what_was_not_played_is_said() -> None:
@@ -185,11 +194,14 @@ def test_an_account_that_does_not_hold_is_no_quiet_matter() -> None:
 
     report, _, _ = text_report(outcome(channels=broken)).partition("\n\nWords: ")
 
-    assert """\
+    assert (
+        """\
 THE ACCOUNTING DOES NOT HOLD.
 Adds: 10 = 9 delivered + 0 refused + 0 unroutable + 0 expired + 0 waiting?
 Packets: 1 lost, 2 duplicated, 3 out of order.
-This is an error of lnmailbox, not of the node: please report it.""" in report
+This is an error of lnmailbox, not of the node: please report it."""
+        in report
+    )
 
 
 def test_no_line_is_longer_than_80_columns() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from lnmailbox.replay.outages import Absence
 from lnmailbox.replay.sketch import Away, Sketch, thinned
 from outcomes import A, B
@@ -43,6 +45,5 @@ def test_many_outages_become_fewer_and_longer_ones() -> None:
     assert len(outages) <= 4_097
     assert (0, 99_991) == (outages[0].start_ns, outages[-1].end_ns)
     assert all(
-        first.end_ns <= second.start_ns
-        for first, second in zip(outages, outages[1:], strict=False)
+        first.end_ns <= second.start_ns for first, second in itertools.pairwise(outages)
     )

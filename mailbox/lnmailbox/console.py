@@ -7,10 +7,20 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["ERROR_OF_OURS", "INTERRUPTED", "UNUSABLE", "argument", "complain", "guarded", "say"]
+__all__ = [
+    "ERROR_OF_OURS",
+    "INTERRUPTED",
+    "UNUSABLE",
+    "argument",
+    "complain",
+    "guarded",
+    "naming",
+    "say",
+]
 
 UNUSABLE = 2
 """Input or arguments cannot be used, or the output cannot be written."""
@@ -32,21 +42,27 @@ def say(text: str) -> None:
     """
     if sys.stdout is None:  # Python's way to say that the descriptor was closed
         raise OSError(errno.EBADF, "it is closed", _STDOUT)
-    try:
+    with naming(_STDOUT):
         print(text, flush=True)
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Give an OSError that comes out of the `with` the name of a file, except a BrokenPipeError.
+
+    The system gives it one when a file is opened, but not when it is written.
+    """
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, _STDOUT) from error
+        raise OSError(error.errno, error.strerror, file) from error
 
 
 def complain(text: str) -> None:
     """Print `lnmailbox: ` and the text to stderr, if there is one that can be written."""
-    if sys.stderr is not None:  # else `print` would take stdout
-        try:
-            print(f"lnmailbox: {text}", file=sys.stderr, flush=True)
-        except OSError:
-            pass  # the exit status has to do
+    _print_error(f"lnmailbox: {text}\n")
 
 
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -71,8 +87,7 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         complain("interrupted")
         return INTERRUPTED
     except Exception:
-        if sys.stderr is not None:
-            traceback.print_exc()
+        _print_error(traceback.format_exc())
         complain(f"this is an error of lnmailbox. Please report it, with the lines above: {_to()}")
         return ERROR_OF_OURS
 
@@ -87,6 +102,14 @@ def argument(parse: Callable[[str], _T]) -> Callable[[str], _T]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse_argument
+
+
+def _print_error(text: str) -> None:
+    if sys.stderr is not None:  # else `print` would take stdout
+        try:
+            print(text, end="", file=sys.stderr, flush=True)
+        except OSError:
+            pass  # the exit status has to do
 
 
 def _drop_output() -> None:
@@ -104,7 +127,7 @@ def _to() -> str:
     except PackageNotFoundError:
         urls = []
     for url in urls:
-        label, _, address = url.partition(", ")
+        label, _, address = str(url).partition(", ")
         if "issue" in label.lower() or "tracker" in label.lower():
             return address
     return "the project's issue tracker"

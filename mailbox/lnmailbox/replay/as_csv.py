@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from ..console import naming
 from .outcome import EndedHtlc
 from .tables import date
 
@@ -52,17 +51,8 @@ class CsvFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._named():
+        with naming(self._path):
             self._file.close()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._path) from error
 
     def write(self, ended: EndedHtlc) -> None:
         """Write one HTLC: what became of it in the replay, and in the log."""
@@ -84,5 +74,5 @@ class CsvFile:
             htlc.fee,
             ended.fee_lost_msat,
         )
-        with self._named():
+        with naming(self._path):
             self._rows.writerow(row)

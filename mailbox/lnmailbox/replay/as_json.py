@@ -11,12 +11,12 @@ from typing import Any
 
 import attrs
 
-from .warnings import LogWarning
 from .history import Htlc
 from .ledger import Counts
 from .outcome import EndedHtlc, HeldReply, Outcome
 from .tables import date
 from .verdict import is_complete, not_played, verdict
+from .warnings import LogWarning
 
 __all__ = ["VERSION", "json_report", "warning_json"]
 

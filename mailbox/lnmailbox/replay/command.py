@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from ..errors import JournalError
 from ..mailboxes.memory import MemoryMailBox
 from .as_csv import CsvFile
 from .as_json import json_report
-from .options import add_log, parse_expiry, show, shown_progress
+from .options import DEFAULT_EXPIRY, add_log, parse_expiry, show, shown_progress
 from .outages import parse_down, parse_flap, parse_stall
 from .outcome import Outcome
 from .packets import CODEC
@@ -22,7 +21,7 @@ from .reading import RECORD_LINE, UnusableLog, read_events
 from .report import text_report
 from .simulation import simulate
 from .sketch import Sketch
-from .sources import is_one_of
+from .sources import check_stdin, is_one_of
 from .verdict import exit_status
 from .warnings import LogWarnings
 
@@ -86,7 +85,7 @@ def add_replay_command(commands: Any) -> None:
     parser.add_argument(
         "--expiry",
         metavar="SECONDS",
-        default=60.0,
+        default=DEFAULT_EXPIRY,
         type=argument(parse_expiry),
         help="how long an Add waits for its link before it is failed back (default: %(default)g)",
     )
@@ -129,8 +128,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if "-" in arguments.files and sys.stdin is None:
-        raise _Unusable("standard input: it is closed")
+    check_stdin(arguments.files)
     for output in arguments.csv, arguments.plot:
         if output is not None and is_one_of(output, arguments.files):
             raise _Unusable(f"{output} is the log: it would be overwritten")

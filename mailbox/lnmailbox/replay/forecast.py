@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from typing import Literal
 
@@ -17,8 +16,10 @@ import attrs
 from lnmailbox.wire import ShortChannelID
 
 from .events import HtlcEvent
+from .history import Progress
 from .outages import Absence, Change
-from .simulation import Progress, simulate
+from .outcome import Outcome
+from .simulation import simulate
 from .tables import age
 from .warnings import LogWarning, LogWarnings
 from .windows import Risk, Tally, offsets
@@ -115,20 +116,20 @@ def forecast(
     node = Risk()
     windows = 0
     holds = True
+    outcome: Outcome | None = None
     for number, offset_ns in enumerate(offsets(length_ns, steps)):
         tally = Tally(length_ns, offset_ns)
         warnings = LogWarnings()
-        with closing(read(warnings)) as events:
-            outcome = simulate(
-                events,
-                [Windows(kind, length_ns, offset_ns)],
-                warnings=warnings,
-                expiry=expiry,
-                window=window,
-                threads=threads,
-                on_ended=tally.count,
-                on_progress=partial(on_progress, number),
-            )
+        outcome = simulate(
+            read(warnings),
+            [Windows(kind, length_ns, offset_ns)],
+            warnings=warnings,
+            expiry=expiry,
+            window=window,
+            threads=threads,
+            on_ended=tally.count,
+            on_progress=partial(on_progress, number),
+        )
         if outcome.was_interrupted:
             raise KeyboardInterrupt
         risks, whole = tally.risks(outcome.end_ns)
@@ -138,6 +139,7 @@ def forecast(
         node |= whole
         windows += tally.windows(outcome.end_ns)
         holds = holds and outcome.holds
+    assert outcome is not None  # steps >= 1
     if not windows:
         raise Unforeseeable(
             f"the log is {age(outcome.end_ns)} long, which is less than a window of"

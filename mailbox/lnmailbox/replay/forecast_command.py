@@ -11,10 +11,10 @@ from ..console import UNUSABLE, argument, complain, say
 from .events import HtlcEvent
 from .forecast import Forecast, Unforeseeable, forecast
 from .forecast_report import forecast_json, forecast_text
-from .options import add_log, parse_expiry, parse_top, show, shown_progress
+from .history import Progress
+from .options import DEFAULT_EXPIRY, add_log, parse_expiry, parse_top, show, shown_progress
 from .outages import Absence
 from .reading import UnusableLog, read_events
-from .simulation import Progress
 from .sources import rereadable
 from .times import parse_length
 from .warnings import LogWarnings
@@ -30,8 +30,8 @@ window. Shifted by a part of the length, they try other windows.
 """
 
 _NOTES = """\
-A replay is run 2 x STEPS times for each expiry. A window that the log's end cuts
-off does not count.
+It replays the log 2 x STEPS times for each expiry. A window that the end of
+the log cuts off does not count.
 
 Exit status: 0 if the accounts of all replays hold; 1 if not; 2 if input or
 arguments cannot be used, or the output cannot be written; 3 after an error of
@@ -69,7 +69,6 @@ def add_forecast_command(commands: Any) -> None:
     parser.add_argument(
         "--expiry",
         metavar="SECONDS,...",
-        default=[60.0],
         type=argument(_parse_expiries),
         help="how long an Add waits for a stalled link; several give a table (default: 60)",
     )
@@ -95,6 +94,9 @@ def _parse_steps(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.expiry and arguments.kind == "down":
+        complain("--expiry is for --kind stall: while its peer is gone, no Add waits")
+        return UNUSABLE
     try:
         forecasts = _forecasts(arguments)
     except (UnusableLog, Unforeseeable) as error:
@@ -102,16 +104,15 @@ def _run(arguments: argparse.Namespace) -> int:
         return UNUSABLE
     show(forecasts[0].warnings)
     report = (
-        forecast_json(forecasts)
-        if arguments.json
-        else forecast_text(forecasts, top=arguments.top)
+        forecast_json(forecasts) if arguments.json else forecast_text(forecasts, top=arguments.top)
     )
     say(report)
     return 0 if all(forecast.holds for forecast in forecasts) else 1
 
 
 def _forecasts(arguments: argparse.Namespace) -> list[Forecast]:
-    replays = 2 * arguments.steps * len(arguments.expiry)
+    expiries = arguments.expiry or [DEFAULT_EXPIRY]
+    replays = 2 * arguments.steps * len(expiries)
     with rereadable(arguments.files) as paths, shown_progress("forecasting") as tell:
 
         def read(warnings: LogWarnings) -> Iterator[HtlcEvent]:
@@ -131,5 +132,5 @@ def _forecasts(arguments: argparse.Namespace) -> list[Forecast]:
                 threads=arguments.threads,
                 on_progress=partial(tell_number, 2 * arguments.steps * index),
             )
-            for index, expiry in enumerate(arguments.expiry)
+            for index, expiry in enumerate(expiries)
         ]

@@ -112,9 +112,7 @@ def _several(forecasts: Sequence[Forecast], top: int) -> Iterator[str]:
     yield from _by_expiry(forecasts, top, _mean)
 
 
-def _by_expiry(
-    forecasts: Sequence[Forecast], top: int, cell: Callable[..., str]
-) -> Iterator[str]:
+def _by_expiry(forecasts: Sequence[Forecast], top: int, cell: Callable[..., str]) -> Iterator[str]:
     names = [channel for channel, _ in _ranked(forecasts[0])]
     for number in range(0, len(forecasts), _EXPIRIES):
         some = forecasts[number : number + _EXPIRIES]

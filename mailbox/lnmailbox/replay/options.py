@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,14 +9,15 @@ from typing import Any
 
 from ..console import argument, complain
 from ..inspecting.progress import Progress as ProgressLine
+from .history import Progress
 from .report import TOP
-from .simulation import Progress
 from .tables import moment
 from .times import parse_moment
 from .warnings import LogWarning
 
-__all__ = ["add_log", "parse_expiry", "parse_top", "show", "shown_progress"]
+__all__ = ["DEFAULT_EXPIRY", "add_log", "parse_expiry", "parse_top", "show", "shown_progress"]
 
+DEFAULT_EXPIRY = 60.0  # seconds, as in lnd's configuration
 _LONGEST_EXPIRY = 1e9  # seconds, 31 years: a journal keeps dates of 64 bits
 
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ..console import naming
 from .outcome import Ending, Outcome
 from .sketch import Sketch
 from .tables import age, moment, sat
@@ -45,7 +46,7 @@ _MARKERS = {Ending.UNROUTABLE: "|", Ending.EXPIRED: "x"}
 
 _MARKS: dict[str, Any] = {"linestyle": "none", "markersize": 6, "markeredgewidth": 1.4}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "svg.fonttype": "none",
@@ -77,7 +78,10 @@ def draw(path: str, outcome: Outcome, sketch: Sketch, *, top: int) -> None:
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "lnmailbox"})
     text = svg.getvalue().replace("</svg>", f"<style>{_dark()}</style>\n</svg>")
     title = f"<title>{escape(_title(outcome))}</title>\n"
-    Path(path).write_text(text.replace(" <metadata>", f" {title} <metadata>", 1), encoding="utf-8")
+    with naming(path):
+        Path(path).write_text(
+            text.replace(" <metadata>", f" {title} <metadata>", 1), encoding="utf-8"
+        )
 
 
 def _dark() -> str:
@@ -130,8 +134,8 @@ def _subtitle(outcome: Outcome, shown: int) -> str:
     left = len(outcome.channels) - shown
     others = f"; {left:,} more channels are not shown" if left else ""
     return (
-        f"{total.adds:,} Adds: {total.adds_unroutable:,} unroutable, {total.adds_expired:,} expired;"
-        f" {sat(total.fees_lost_msat)} of fees lost{others}"
+        f"{total.adds:,} Adds: {total.adds_unroutable:,} unroutable,"
+        f" {total.adds_expired:,} expired; {sat(total.fees_lost_msat)} of fees lost{others}"
     )
 
 
@@ -170,9 +174,9 @@ def _draw_line(axis: Axes, line: Line, outcome: Outcome) -> None:
         axis.spines[side].set_visible(False)
     axis.text(-0.01, 0.62, str(line.channel), transform=axis.transAxes, ha="right", va="center")
     deepest = f"at most {line.deepest:,} wait" if line.deepest else ""
-    style = {"color": _LIGHT["faint"], "size": 8, "va": "center", "transform": axis.transAxes}
-    axis.text(-0.01, 0.2, deepest, ha="right", **style)
-    axis.text(1.01, 0.42, line.text, ha="left", **style)
+    small: dict[str, Any] = {"color": _LIGHT["faint"], "size": 8, "va": "center"}
+    axis.text(-0.01, 0.2, deepest, transform=axis.transAxes, ha="right", **small)
+    axis.text(1.01, 0.42, line.text, transform=axis.transAxes, ha="left", **small)
 
 
 def _legend(figure: Figure) -> None:

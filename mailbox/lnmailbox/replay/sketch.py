@@ -32,9 +32,7 @@ class Sketch:
         self.depths: dict[ShortChannelID, list[tuple[int, int]]] = defaultdict(list)
         """Times and numbers of undelivered packets from then on."""
 
-    def outage(
-        self, channel: ShortChannelID, kind: Absence, start_ns: int, end_ns: int
-    ) -> None:
+    def outage(self, channel: ShortChannelID, kind: Absence, start_ns: int, end_ns: int) -> None:
         """Note an outage."""
         outages = self.outages[channel]
         outages.append(Away(start_ns, end_ns, kind))

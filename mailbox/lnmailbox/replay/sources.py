@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["is_one_of", "rereadable"]
+__all__ = ["check_stdin", "is_one_of", "rereadable"]
+
+
+def check_stdin(files: Sequence[str]) -> None:
+    """See that standard input is there if it is one of the files.
+
+    Raises:
+        OSError: it is closed.
+    """
+    if "-" in files and sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed", "standard input")
 
 
 @contextmanager
@@ -22,6 +33,7 @@ def rereadable(files: Sequence[str]) -> Iterator[list[str]]:
     Raises:
         OSError: a file cannot be read, or a copy not be written.
     """
+    check_stdin(files)
     with tempfile.TemporaryDirectory(prefix="lnmailbox-") as folder:
         yield [_kept(file, Path(folder) / f"{number}") for number, file in enumerate(files)]
 

@@ -64,9 +64,7 @@ def table(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
     if that is not enough, the numbers on the right lose their commas.
     """
     if _width(rows) > WIDTH:
-        rows = [
-            [*row[:left], *(cell.replace(",", "") for cell in row[left:])] for row in rows
-        ]
+        rows = [[*row[:left], *(cell.replace(",", "") for cell in row[left:])] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
     for row in rows:

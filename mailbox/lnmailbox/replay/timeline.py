@@ -57,9 +57,7 @@ def lines(outcome: Outcome, sketch: Sketch, top: int) -> list[Line]:
     for one in outcome.failed:
         failed[one.htlc.outgoing_channel].append(one)
     concerned = [
-        channel
-        for channel in outcome.channels
-        if channel in failed or channel in sketch.outages
+        channel for channel in outcome.channels if channel in failed or channel in sketch.outages
     ]
 
     def rank(channel: ShortChannelID) -> tuple[int, ...]:
