@@ -98,7 +98,7 @@ def test_it_runs_as_a_module(log: Path) -> None:
     done = run("replay", str(log))
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "Nothing was lost" in done.stdout
+    assert "No packet was lost" in done.stdout
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")

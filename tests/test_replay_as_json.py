@@ -71,7 +71,7 @@ def test_it_has_all_that_the_text_has() -> None:
         "adds_left_out": 3,
         "text": "Interrupted: what comes later in the log was not played."
         " Left out: 3 Adds of the log; the warnings say why."
-        " Of what was played, nothing was lost, duplicated or out of order.",
+        " Of what was played, no packet was lost, duplicated or out of order.",
     } == report["verdict"]
     assert ("2025-10-09T08:53:20+00:00", START) == (
         report["log"]["start"],

@@ -54,7 +54,7 @@ def test_a_healthy_replay_reports_and_exits_0(log: Path, capsys: Captured) -> No
     assert 0 == main(["replay", str(log)])
 
     output = capsys.readouterr()
-    assert "Nothing was lost, duplicated or out of order." in output.out
+    assert "No packet was lost, duplicated or out of order." in output.out
     assert "" == output.err
 
 
@@ -283,7 +283,7 @@ def test_a_picture_is_drawn_after_the_report(
 
     assert 0 == main(["replay", sample, "--plot", str(path), *outages])
 
-    assert "Nothing was lost" in capsys.readouterr().out
+    assert "No packet was lost" in capsys.readouterr().out
     svg = path.read_text(encoding="utf-8")
     assert "880000x1x1" in svg
     assert "884096x13x2" in svg

@@ -30,7 +30,7 @@ total             7          7        0
 outage.
 Every Add ended in exactly one way: 1,200 = 1,190 delivered + 4 refused + 0
 unroutable + 0 expired + 6 waiting.
-Nothing was lost, duplicated or out of order."""
+No packet was lost, duplicated or out of order."""
 
 HEALTHY_CHANNELS = {
     B: Counts(adds=1200, adds_delivered=1190, adds_refused=4, adds_waiting=6),
@@ -184,7 +184,7 @@ def test_what_waits_and_what_was_not_played_is_said() -> None:
         "Left out: 3 Adds of the log; the warnings say why.",
         "Every Add ended in exactly one way: 1,200 = 1,190 delivered + 4 refused + 0",
         "unroutable + 5 expired + 1 waiting.",
-        "Of what was played, nothing was lost, duplicated or out of order.",
+        "Of what was played, no packet was lost, duplicated or out of order.",
     ] == report.splitlines()[-6:]
 
 
@@ -241,4 +241,4 @@ def test_a_log_without_any_packet_has_no_tables() -> None:
 
     assert "by outgoing channel" not in report
     assert "by incoming channel" not in report
-    assert "Nothing was lost" in report
+    assert "No packet was lost" in report

@@ -15,7 +15,7 @@ def test_a_whole_replay_that_holds_has_lost_nothing() -> None:
 
     assert is_complete(whole)
     assert [] == not_played(whole)
-    assert "Nothing was lost, duplicated or out of order." == verdict(whole)
+    assert "No packet was lost, duplicated or out of order." == verdict(whole)
     assert 0 == exit_status(whole)
 
 
@@ -33,7 +33,7 @@ def test_nothing_is_claimed_about_what_was_not_played(part, status: int, said: s
     [sentence] = not_played(some)
     assert sentence.startswith(said)
     assert not is_complete(some)
-    assert verdict(some).startswith("Of what was played, nothing was lost")
+    assert verdict(some).startswith("Of what was played, no packet was lost")
     assert status == exit_status(some)
 
 
@@ -50,5 +50,5 @@ def test_accounts_that_do_not_hold_are_our_error(part) -> None:
     broken = outcome(**part)
 
     assert "error of lnmailbox" in verdict(broken)
-    assert "othing was lost" not in verdict(broken)
+    assert "o packet was lost" not in verdict(broken)
     assert 1 == exit_status(broken)

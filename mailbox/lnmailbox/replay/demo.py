@@ -24,14 +24,15 @@ __all__ = ["SAMPLE", "add_demo_command"]
 SAMPLE = "sample.jsonl.gz"
 """Half an hour of a made-up node, beside this module: examples/htlc_events.jsonl, compressed."""
 
-_OUTAGE = "884096x13x2:300:240"
-_CHANNEL = _OUTAGE.partition(":")[0]
+_AT = "881250x77x1:2025-10-09T08:56:33"
 
 _STEPS = (
-    ("Half an hour of a made-up node, as it was:", "", None),
-    (f"The peer of {_CHANNEL} is gone for four minutes:", f" --down {_OUTAGE}", parse_down),
-    ("It is there, but its link hangs (nobody has noticed):", f" --stall {_OUTAGE}", parse_stall),
+    ("Half an hour of a made-up node, as it was:", None, ""),
+    ("One of its peers is gone for 55 s; lnd fails Adds for it at once:", "down", f"{_AT}:55s"),
+    ("The link hangs for 55 s instead; Adds wait for it, up to 60 s:", "stall", f"{_AT}:55s"),
+    ("It hangs for 5 min; now they expire:", "stall", f"{_AT}:5m"),
 )
+_PARSERS = {"down": parse_down, "stall": parse_stall}
 
 
 def add_demo_command(commands: Any) -> None:
@@ -49,20 +50,18 @@ def add_demo_command(commands: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> int:
-    statuses = []
-    report = ""
+    outcomes = []
     with as_file(files(__package__) / SAMPLE) as sample:
-        for meaning, options, parse in _STEPS:
-            outages = [] if parse is None else [parse(_OUTAGE)]
+        for meaning, option, text in _STEPS:
+            outages = [] if option is None else [_PARSERS[option](text)]
+            arguments = [str(sample)] if option is None else [str(sample), f"--{option}", text]
             outcome = _played(sample, outages)
-            say(f"{meaning}\n$ lnmailbox replay {shlex.quote(str(sample))}{options}")
-            say(f"{_summary(outcome)}\n{verdict(outcome)}\n")
-            statuses.append(exit_status(outcome))
-            if parse is parse_down:
-                report = text_report(outcome)
-    say(f"The report on the peer that is gone:\n\n{report}\n")
+            say(f"{meaning}\n$ lnmailbox replay {shlex.join(arguments)}")
+            say(f"{_summary(outcome)} {verdict(outcome)}\n")
+            outcomes.append(outcome)
+    say(f"The whole report of the second one:\n\n{text_report(outcomes[1])}\n")
     say("Next: lnmailbox replay --help says how to record the log of your own node.")
-    return max(statuses)
+    return max(exit_status(outcome) for outcome in outcomes)
 
 
 def _played(sample: Path, outages: Sequence[Outage]) -> Outcome:
@@ -72,8 +71,6 @@ def _played(sample: Path, outages: Sequence[Outage]) -> Outcome:
 
 def _summary(outcome: Outcome) -> str:
     total = outcome.total
-    return (
-        f"{total.adds:,} Adds: {total.adds_delivered:,} delivered, {total.adds_refused:,} refused,"
-        f" {total.adds_unroutable:,} unroutable, {total.adds_expired:,} expired."
-        f" {sat(total.fees_lost_msat)} of fees lost."
-    )
+    ways = ("delivered", "refused", "unroutable", "expired")
+    counts = ", ".join(f"{getattr(total, f'adds_{way}'):,} {way}" for way in ways)
+    return f"{total.adds:,} Adds: {counts}.\nFees lost: {sat(total.fees_lost_msat)}."

@@ -47,8 +47,8 @@ def add_log(parser: Any) -> None:
         "--threads",
         choices=["shared", "per-link"],
         default="shared",
-        help="shared: a few threads serve all links; per-link: a thread each, as lnd's"
-        " goroutines, and slower (default: %(default)s)",
+        help="shared: one thread does the work of all links; per-link: each has one, as lnd's"
+        " have goroutines, and slower (default: %(default)s)",
     )
     parser.add_argument(
         "--top",

@@ -33,8 +33,8 @@ def verdict(outcome: Outcome) -> str:
     if not outcome.holds:
         return "This is an error of lnmailbox, not of the node: please report it."
     if is_complete(outcome):
-        return "Nothing was lost, duplicated or out of order."
-    return "Of what was played, nothing was lost, duplicated or out of order."
+        return "No packet was lost, duplicated or out of order."
+    return "Of what was played, no packet was lost, duplicated or out of order."
 
 
 def exit_status(outcome: Outcome) -> int:
