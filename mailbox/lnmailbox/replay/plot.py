@@ -132,7 +132,7 @@ def _figure(outcome: Outcome, shown: list[Line]) -> Figure:
 def _subtitle(outcome: Outcome, shown: int) -> str:
     total = outcome.total
     left = len(outcome.channels) - shown
-    others = f"; {left:,} more channels are not shown" if left else ""
+    others = f"; not shown: {left:,} more" if left else ""
     return (
         f"{total.adds:,} Adds: {total.adds_unroutable:,} unroutable,"
         f" {total.adds_expired:,} expired; {sat(total.fees_lost_msat)} of fees lost{others}"
