@@ -51,7 +51,7 @@ def in_table(text: str) -> set[str]:
 
 def shown(page: str) -> list[tuple[str, list[str]]]:
     """The commands of the page, each with the lines that it shows of its output."""
-    blocks = re.findall(r"^```console\n\$ (.*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```console\n\$ ([^\n]*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     return [(command, output.splitlines()) for command, output in blocks]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import jsonschema
 import pytest
 
 from lnmailbox.__main__ import main
-from lnmailbox.replay import forecast_command
+from lnmailbox.inspecting import progress
+from lnmailbox.replay import forecast_command, history
 from lnmailbox.replay.forecast import Windows
 from lnmailbox.replay.outages import Absence
 from logs import event, forward
@@ -210,6 +212,27 @@ def test_accounts_that_do_not_hold_and_adds_left_out_are_told(
     assert "\nTHE ACCOUNTING DOES NOT HOLD.\n" in out
     assert "\nLeft out: 3 Adds of the log; the warnings say why.\n" in out
     assert not forecasted(capsys, str(log), "--length", "20s", status=1)["holds"]
+
+
+def test_progress_says_which_replay_it_is(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """And of how many."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(history, "_PROGRESS_EVERY", 10)
+    monkeypatch.setattr(progress, "_FIRST", 0)
+    monkeypatch.setattr(progress, "_NEXT", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    stall = ["--kind", "stall", "--expiry", "5,6", "--steps", "1"]
+    forecasted(capsys, str(log), "--length", "20s", *stall)
+
+    shown = sys.stderr.getvalue()
+    assert ["1", "2", "3", "4"] == re.findall(r"forecasting: replay (\d) of 4, 10 events, ", shown)
 
 
 def test_an_interrupt_ends_it_without_a_report(

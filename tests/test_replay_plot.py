@@ -47,10 +47,7 @@ def test_the_picture_has_a_line_for_each_channel_with_an_outage(tmp_path: Path) 
     tree = ET.parse(path)
     texts = ["".join(text.itertext()) for text in tree.iter(f"{SVG}text")]
     assert "2025-10-09 08:53:20 to 2025-10-09 10:55:22 UTC, 2 h 2 min" in texts
-    assert (
-        "10 Adds: 1 unroutable, 2 expired; 4 sat of fees lost; not shown: 1 more"
-        in texts
-    )
+    assert "10 Adds: 1 unroutable, 2 expired; 4 sat of fees lost; not shown: 1 more" in texts
     assert {"880000x1x1", "at most 2 wait"} <= set(texts)
     assert "9x9x9" not in texts
     assert "2025-10-09 08:53:20 to" in next(tree.iter(f"{SVG}title")).text

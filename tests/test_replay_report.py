@@ -83,6 +83,13 @@ and 2 younger ones: 1,002 sat, the first timelock 885,000
 """)
 
 
+def test_replies_that_did_not_get_home_may_be_few() -> None:
+    """Then nothing is summed up."""
+    report = text_report(outcome(held=[held(1)]))
+
+    assert "\n9x9x9/41       Settle  2 h 2 min   885,120  1,002 sat\n\n2025-10-09" in report
+
+
 def test_younger_replies_without_a_timelock_have_no_first_one() -> None:
     """The sum is still there."""
     late = [held(1), held(2, incoming_timelock=0, incoming_amount=0)]

@@ -44,6 +44,4 @@ def test_many_outages_become_fewer_and_longer_ones() -> None:
     outages = sketch.outages[A]
     assert len(outages) <= 4_097
     assert (0, 99_991) == (outages[0].start_ns, outages[-1].end_ns)
-    assert all(
-        first.end_ns <= second.start_ns for first, second in itertools.pairwise(outages)
-    )
+    assert all(first.end_ns <= second.start_ns for first, second in itertools.pairwise(outages))

@@ -6,7 +6,6 @@ own outgoing link only. So one replay tries a window of all channels at once.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal
@@ -43,9 +42,12 @@ class Windows:
 
     def changes(self, first_ns: int) -> Iterator[Change]:
         """Yield their beginnings and ends, without end."""
-        for start_ns in itertools.count(self.offset_ns, 2 * self.length_ns):
-            yield Change(start_ns, None, self.kind, begins=True)
-            yield Change(start_ns + self.length_ns, None, self.kind, begins=False)
+        at_ns = self.offset_ns
+        while True:
+            yield Change(at_ns, None, self.kind, begins=True)
+            at_ns += self.length_ns
+            yield Change(at_ns, None, self.kind, begins=False)
+            at_ns += self.length_ns
 
     def trouble(self, first_ns: int, end_ns: int) -> str:
         """Return that there is none: a window later than the log is only not tried."""

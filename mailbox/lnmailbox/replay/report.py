@@ -70,7 +70,7 @@ def _held(outcome: Outcome, top: int) -> Iterator[str]:
     yield from table(rows, left=2)
     if rest := held[top:]:
         amount = sat(sum(reply.htlc.incoming_amount for reply in rest))
-        lowest = min((r.htlc.incoming_timelock or 1 << 32 for r in rest), default=0)
+        lowest = min(reply.htlc.incoming_timelock or 1 << 32 for reply in rest)
         first = f", the first timelock {lowest:,}" if lowest < 1 << 32 else ""
         yield from paragraph(f"and {len(rest):,} younger ones: {amount}{first}")
 
