@@ -105,6 +105,28 @@ def test_a_part_of_the_log_can_be_played(log: Path, capsys: Captured) -> None:
     assert (1, 0) == (report["total"]["adds"], report["total"]["replies"])
 
 
+def test_a_part_without_events_is_a_message(log: Path, capsys: Captured) -> None:
+    """A report on nothing would look like good news."""
+    assert 2 == main(["replay", str(log), "--from", "2030-01-01"])
+
+    expected = "lnmailbox: the log has no event between --from and --to\n"
+    assert ("", expected) == capsys.readouterr()
+
+
+def test_an_interrupt_before_the_first_event_is_an_interrupt(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """With a report on nothing."""
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(command, "read_events", interrupted)
+
+    assert 0 == replayed(capsys, str(log), status=130)["total"]["adds"]
+
+
 def test_threads_and_journal_make_no_difference(
     sample: str, tmp_path: Path, capsys: Captured
 ) -> None:

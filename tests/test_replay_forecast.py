@@ -109,9 +109,8 @@ def test_people_get_a_table_of_the_worst_windows(log: Path, capsys: Captured) ->
 
     output = capsys.readouterr()
     assert output.out.startswith("""\
-What 20 s of a channel whose peer is gone would have cost between 2025-10-09
-08:53:20 and 2025-10-09 08:55:20 UTC, from replays of 21 windows: one began
-every 5 s.
+What if a channel's peer had been gone for 20 s? Between 2025-10-09 08:53:20 and
+2025-10-09 08:55:20 UTC, 21 windows were tried in replays; one began every 5 s.
 
 channel     mean fees  worst fees  with volume       began at (UTC)
 2x2x2         67 msat    300 msat        3 sat  2025-10-09 08:54:20

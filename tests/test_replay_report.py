@@ -73,9 +73,10 @@ def test_replies_that_did_not_get_home_come_before_anything_else() -> None:
     report = text_report(outcome(held=late), top=2)
 
     assert report.startswith("""\
-4 replies did not get home, 3 of them Settles: their link had not taken them at
-the end. If a reply is still away near its timelock, the channel is closed by
-force; of a Settle, this node must then claim the HTLC on chain in time.
+Replies that did not get home: 4, of which Settles: 3. Their link had not taken
+them at the end. If a reply is still away near its timelock, the channel is
+closed by force; of a Settle, this node must then claim the HTLC on chain in
+time.
 incoming HTLC  reply          age  timelock     amount
 9x9x9/41       Settle   2 h 1 min   885,120  1,002 sat
 9x9x9/42       Fail    1 min 40 s   unknown  1,002 sat
@@ -240,6 +241,13 @@ def test_a_table_has_as_many_rows_as_asked_for(top: int) -> None:
 
     assert f"\n{5 - top} others" in report
     assert 2 * top == report.count("\n80000")
+
+
+def test_a_log_without_times_has_no_date() -> None:
+    """1970 would be a lie."""
+    report = text_report(outcome(start_ns=0, end_ns=0))
+
+    assert report.startswith("The log has no times: all of it happens at once.\n2 channels")
 
 
 def test_a_log_without_any_packet_has_no_tables() -> None:

@@ -116,6 +116,8 @@ def _run(arguments: argparse.Namespace) -> int:
         draw = None if arguments.plot is None else _drawing()
         sketch = None if arguments.plot is None else Sketch()
         outcome = _played(arguments, warnings, sketch)
+        if not outcome.events and not outcome.was_interrupted:
+            raise _Unusable("the log has no event between --from and --to")
     except (UnusableLog, JournalError, _Unusable) as error:
         show(warnings)
         complain(str(error))

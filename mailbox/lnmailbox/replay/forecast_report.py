@@ -12,6 +12,7 @@ from lnmailbox.wire import ShortChannelID
 
 from .as_json import VERSION, warning_json
 from .forecast import Forecast
+from .outages import Absence
 from .tables import age, date, moment, paragraph, sat, table
 from .windows import Loss, Risk
 
@@ -40,11 +41,11 @@ def forecast_text(forecasts: Sequence[Forecast], *, top: int) -> str:
 
 
 def _headline(first: Forecast) -> str:
-    what = "whose peer is gone" if first.kind.value == "down" else "that is stalled"
+    what = "'s peer had been gone" if first.kind is Absence.DOWN else " had hung"
     return (
-        f"What {age(first.length_ns)} of a channel {what} would have cost between"
-        f" {moment(first.start_ns)} and {moment(first.start_ns + first.end_ns)} UTC, from replays"
-        f" of {first.windows:,} windows: one began every {age(first.length_ns // first.steps)}."
+        f"What if a channel{what} for {age(first.length_ns)}? Between {moment(first.start_ns)} and"
+        f" {moment(first.start_ns + first.end_ns)} UTC, {first.windows:,} windows were tried in"
+        f" replays; one began every {age(first.length_ns // first.steps)}."
     )
 
 

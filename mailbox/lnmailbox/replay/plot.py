@@ -26,6 +26,7 @@ __all__ = ["COLORS", "draw"]
 
 _WIDTH, _HEAD, _ROW, _FOOT = 9.0, 0.75, 0.62, 0.75  # inches
 _DAY = 86_400_000_000_000
+_HAIR = 0.7  # so that what is short can still be seen
 
 COLORS = {
     "ink": ("#1f2328", "#e6edf3"),
@@ -144,13 +145,13 @@ def _draw_line(axis: Axes, line: Line, outcome: Outcome) -> None:
         axis.axvspan(
             _x(outcome, away.start_ns),
             _x(outcome, away.end_ns),
-            facecolor=_LIGHT[away.kind.value],
-            edgecolor="none",
+            color=_LIGHT[away.kind.value],
+            linewidth=_HAIR,
         )
     if line.depths:
         times = [_x(outcome, at_ns) for at_ns, _ in line.depths]
         depths = [depth for _, depth in line.depths]
-        axis.fill_between(times, depths, step="post", facecolor=_LIGHT["depth"], edgecolor="none")
+        axis.fill_between(times, depths, step="post", color=_LIGHT["depth"], linewidth=0)
     ceiling = max(1, line.deepest)
     for ending, marker in _MARKERS.items():
         for is_lost, height in ((True, 1.45), (False, 1.2)):

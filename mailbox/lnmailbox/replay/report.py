@@ -61,9 +61,9 @@ def _held(outcome: Outcome, top: int) -> Iterator[str]:
         return
     settles = sum(reply.is_settle for reply in held)
     yield from paragraph(
-        f"{len(held):,} replies did not get home, {settles:,} of them Settles: their link had"
-        " not taken them at the end. If a reply is still away near its timelock, the channel is"
-        " closed by force; of a Settle, this node must then claim the HTLC on chain in time."
+        f"Replies that did not get home: {len(held):,}, of which Settles: {settles:,}. Their link"
+        " had not taken them at the end. If a reply is still away near its timelock, the channel"
+        " is closed by force; of a Settle, this node must then claim the HTLC on chain in time."
     )
     rows = [["incoming HTLC", "reply", "age", "timelock", "amount"]]
     rows += [_held_row(reply, outcome.end_ns) for reply in held[:top]]
@@ -91,7 +91,10 @@ def _held_row(reply: HeldReply, end_ns: int) -> list[str]:
 
 def _log(outcome: Outcome) -> Iterator[str]:
     start, end = outcome.start_ns, outcome.start_ns + outcome.end_ns
-    yield f"{moment(start)} to {moment(end)} UTC: {age(outcome.end_ns)}"
+    if start:
+        yield f"{moment(start)} to {moment(end)} UTC: {age(outcome.end_ns)}"
+    else:
+        yield "The log has no times: all of it happens at once."
     kinds = ", ".join(
         f"{count:,} {kind.value.removesuffix('_event')}" for kind, count in outcome.events.items()
     )
