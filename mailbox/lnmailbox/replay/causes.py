@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from .fields import shown
 
-__all__ = ["cause_of_data", "cause_of_line", "cause_of_object", "node_error"]
+__all__ = ["cause_of_data", "cause_of_fields", "cause_of_line", "cause_of_object", "node_error"]
 
 _LINES = [
     (r"<", "HTML or XML, such as the error page of a proxy"),
     (r"\[lncli\]", "a message of lncli"),
-    (r"curl: \(|\s*% Total|\s*Dload|\s*\d+ +\d[\d.kMG]* +\d+ +\d", "a message of curl"),
+    (r"curl: \(|% Total|Dload|\d+ +\d[\d.kMG]* +\d+ +\d", "a message of curl"),
     (r".*\[(?:TRC|DBG|INF|WRN|ERR|CRT)\]", "a line of lnd's own log, which has no events"),
     (r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d", "a line of a log, no JSON"),
     (
-        r"\s*(?:[a-z_]+ \{|[a-z]+(?:_[a-z]+)+: \S+)\s*$",
+        r"(?:[a-z_]+ \{|[a-z]+(?:_[a-z]+)+: \S+)\s*$",
         "the text form of protobuf (in Python, write MessageToJson(event, indent=None))",
     ),
-    (r'\s*(?:"\w+"\s*:|[}\]],?\s*$)', "part of an object whose beginning is missing or damaged"),
+    (r'"\w+"\s*:|\},?\s*$', "part of an object whose beginning is missing or damaged"),
     (r"HTTP/\d|[A-Za-z-]+: ", "a header of HTTP (curl writes them with -i)"),
-    (r".*[\0\ufffd\ud800-\udfff]", "binary data"),
-    (r"(?:[^,]*,){3}|(?:[^;]*;){3}|(?:[^\t]*\t){3}", "comma-separated values, no JSON"),
+    (r".*[\0\ud800-\udfff]", "no text in UTF-8"),
+    (r"[^\s,;]+(?:[,;\t][^\s,;]*){2}", "comma-separated values, no JSON"),
 ]
+_ERROR_SHOWN = 200
 _CAUSES = [(re.compile(pattern), cause) for pattern, cause in _LINES]
 
 _MAGICS = {
@@ -36,6 +38,13 @@ _MAGICS = {
     b"SQLite format 3\0": "an SQLite database",
 }
 _UTF_16 = _MAGICS[b"\xff\xfe"]
+
+_SOURCES = {
+    "forwards": "Core Lightning's listforwards",
+    "payments": "lncli listpayments",
+    "channels": "lncli listchannels",
+    "invoices": "lncli listinvoices",
+}
 
 
 def cause_of_data(start: bytes) -> str | None:
@@ -50,6 +59,16 @@ def cause_of_data(start: bytes) -> str | None:
     return None
 
 
+def cause_of_fields(fields: dict[str, Any]) -> str | None:
+    """Return what a JSON object is that is no event, or None if it is nothing we know."""
+    for name, source in _SOURCES.items():
+        if name in fields:
+            return f"the output of {source}, which has no HTLC events"
+    if "level" in fields and not fields.keys().isdisjoint(("msg", "message")):
+        return "a line of a log about something else"
+    return None
+
+
 def cause_of_line(line: str) -> tuple[str, str]:
     """Return what a line is that holds no object, and what it says."""
     for pattern, cause in _CAUSES:
@@ -58,12 +77,24 @@ def cause_of_line(line: str) -> tuple[str, str]:
     return "not JSON", shown(line.strip())
 
 
-def cause_of_object(text: str, error: Exception) -> tuple[str, str]:
-    """Return why text that begins like an object is none; `error` is what the decoder said."""
-    if text.startswith("{'"):
+def cause_of_object(text: str, pos: int, error: Exception) -> tuple[str, str]:
+    """Return why text is no object though it begins like one, and what is particular to it.
+
+    Args:
+        text: the object begins in it.
+        pos: where.
+        error: what the decoder raised.
+    """
+    if text.startswith("{'", pos):
         return "Python's print of a dict (write json.dumps(event))", ""
-    reason = getattr(error, "msg", None) or str(error)
-    return "not JSON", str(reason)
+    if isinstance(error, json.JSONDecodeError):
+        end = text.find("\n", pos, error.pos + 1)
+        if end > pos + 2 and not text[end : error.pos].strip():
+            return "a line that was cut off", ""
+        return "not JSON", error.msg.removesuffix(" at")
+    if isinstance(error, RecursionError):
+        return "not JSON", "nested too deeply"
+    return "not JSON", "a number of too many digits"
 
 
 def node_error(fields: dict[str, Any]) -> str | None:
@@ -76,8 +107,8 @@ def node_error(fields: dict[str, Any]) -> str | None:
     if type(error) is dict:
         fields = error
     elif type(error) is str and error:
-        return shown(error)
+        return shown(error, _ERROR_SHOWN)
     elif "code" not in fields:
         return None
     message = fields.get("message")
-    return shown(message) if type(message) is str and message else None
+    return shown(message, _ERROR_SHOWN) if type(message) is str and message else None

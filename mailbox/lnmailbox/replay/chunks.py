@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from .causes import cause_of_data
 
@@ -17,6 +19,8 @@ __all__ = ["CHUNK", "UnusableLog", "open_log", "read_chunks"]
 CHUNK = 1 << 17
 """How many bytes are read at once."""
 
+_LEAST = 64
+_DEFLATED = 1 << 12
 _MAX_INFLATED = 1 << 20
 _GZIP = b"\x1f\x8b"
 _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -26,7 +30,7 @@ class UnusableLog(ValueError):
     """The input has no HTLC events; the text names the likely cause."""
 
 
-def open_log(path: str) -> AbstractContextManager[BinaryIO]:
+def open_log(path: str) -> AbstractContextManager[BufferedIOBase]:
     """Open a file for `read_chunks`; `-` is standard input, which stays open afterwards.
 
     Raises:
@@ -36,14 +40,16 @@ def open_log(path: str) -> AbstractContextManager[BinaryIO]:
     if path == "-":
         if sys.stdin is None or sys.stdin.closed:
             raise UnusableLog("standard input is closed")
-        return nullcontext(sys.stdin.buffer)
+        return nullcontext(cast(BufferedIOBase, sys.stdin.buffer))
     try:
         return Path(path).open("rb")
     except ValueError as error:
         raise UnusableLog(f"{path!r} can be no file: {error}") from error
 
 
-def read_chunks(file: BinaryIO, name: str, on_damage: Callable[[str], None]) -> Iterator[str]:
+def read_chunks(
+    file: BufferedIOBase, name: str, on_damage: Callable[[str], None]
+) -> Iterator[str]:
     """Return the text of a file in pieces, each as soon as it is there.
 
     Bytes that are not UTF-8 become lone surrogates. Text in a log that is not for us, such as
@@ -73,11 +79,10 @@ def read_chunks(file: BinaryIO, name: str, on_damage: Callable[[str], None]) -> 
         yield rest
 
 
-def _raw_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Return what is read, in pieces of at least 64 bytes but for the last."""
-    read = getattr(file, "read1", file.read)
-    while data := read(CHUNK):
-        while len(data) < 64 and (more := read(CHUNK)):
+def _raw_chunks(file: BufferedIOBase) -> Iterator[bytes]:
+    """Return what is read, in pieces that are not tiny but for the last."""
+    while data := file.read1(CHUNK):
+        while len(data) < _LEAST and (more := file.read1(CHUNK)):
             data += more
         yield data
 
@@ -90,14 +95,20 @@ def _inflated(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Iter
         yield from chunks
         return
     try:
-        yield from _members(first, chunks, on_damage)
+        yield from _members(_sliced(chain([first], chunks)), on_damage)
     except zlib.error as error:
         on_damage(f"the compressed data is damaged: {error}")
 
 
-def _members(
-    data: bytes, chunks: Iterator[bytes], on_damage: Callable[[str], None]
-) -> Iterator[bytes]:
+def _sliced(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Return smaller pieces: a damaged one costs all that could be inflated of it."""
+    for data in chunks:
+        for start in range(0, len(data), _DEFLATED):
+            yield data[start : start + _DEFLATED]
+
+
+def _members(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Iterator[bytes]:
+    data = next(chunks)
     inflate = zlib.decompressobj(_WITH_GZIP_HEADER)
     while True:
         piece = inflate.decompress(data, _MAX_INFLATED)

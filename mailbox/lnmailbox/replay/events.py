@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ __all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Orig
 NO_FIELD = "no event field"
 """Why an object is no event, nor a damaged one."""
 
-_MAX_CHANNELS = 100_000
+_MAX_CHANNELS = 10_000
 _FAILURE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -98,7 +99,7 @@ class EventParser:
         Raises:
             NoEvent: the object has none of the shapes that the replay knows.
         """
-        if len(fields) == 1 and type(result := fields.get("result")) is dict:
+        if type(result := fields.get("result")) is dict:
             fields = result  # lnd's REST stream
         kind, body = _kind(fields)
         if kind is None:
@@ -198,7 +199,7 @@ def _read_body(event: HtlcEvent, body: dict[str, Any]) -> None:
         event.wire_failure = _failure(body, "wire_failure", WIRE_FAILURES)
 
 
-def _failure(body: dict[str, Any], name: str, known: dict[int, str]) -> str:
+def _failure(body: dict[str, Any], name: str, known: Mapping[int, str]) -> str:
     value = body.get(name)
     if value is None:
         return ""

@@ -81,10 +81,10 @@ def names_of(fields: dict[str, Any]) -> str:
     return f"its fields are {names}" if names else "it is empty"
 
 
-def shown(value: object) -> str:
-    """Return a JSON value in a line of at most 63 ASCII characters."""
+def shown(value: object, length: int = 60) -> str:
+    """Return a JSON value in ASCII and on one line, at most so long and three dots."""
     try:
         text = json.dumps(value)
     except RecursionError:
         return "..."
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return text if len(text) <= length else f"{text[:length]}..."

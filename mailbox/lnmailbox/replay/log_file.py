@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .causes import node_error
+from .causes import cause_of_fields, node_error
 from .chunks import UnusableLog, open_log, read_chunks
 from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent
 from .fields import NoEvent, in_snake_case
 from .forwards import ForwardParser
 from .objects import ObjectCutter
+from .sorting import WINDOW
 from .warnings import LogWarnings
 
 __all__ = ["HOPELESS_CHARACTERS", "HOPELESS_LINES", "LogFile", "earliest_ns"]
@@ -30,8 +31,12 @@ _SETTLED_ONLY = (
 )
 
 
-def earliest_ns(path: str) -> int:
+def earliest_ns(path: str, window: int = WINDOW) -> int:
     """Return the earliest time among the first events of a file, or 0 if it can't be read twice.
+
+    Args:
+        path: as for `LogFile`.
+        window: how many events are looked at, at least.
 
     Raises:
         OSError: it can't be opened or read.
@@ -39,12 +44,13 @@ def earliest_ns(path: str) -> int:
     """
     if path == "-" or not Path(path).is_file():
         return 0
+    times: list[int] = []
     with closing(LogFile(path, LogWarnings()).blocks()) as blocks:
-        return next(filter(None, map(_earliest_ns, blocks)), 0)
-
-
-def _earliest_ns(events: list[HtlcEvent]) -> int:
-    return min((event.timestamp_ns for event in events if event.timestamp_ns), default=0)
+        for block in blocks:
+            times += [event.timestamp_ns for event in block]
+            if len(times) >= window:
+                break
+    return min(filter(None, times), default=0)
 
 
 class LogFile:
@@ -79,7 +85,7 @@ class LogFile:
         """Whether any event was read."""
         return self.has_log_events or self.forwards > 0
 
-    def blocks(self) -> Iterator[list[HtlcEvent]]:
+    def blocks(self) -> Generator[list[HtlcEvent], None, None]:
         """Read the file; return its events in the order in which they stand, some at a time.
 
         Raises:
@@ -98,8 +104,7 @@ class LogFile:
                 if length >= HOPELESS_CHARACTERS and not self.has_events:
                     raise UnusableLog(self.why_without_events("the beginning of "))
         self._cutter.finish()
-        if self._block:
-            yield self._block
+        yield self._block
         self._say_what_is_missing()
 
     def why_without_events(self, part: str = "") -> str:
@@ -159,6 +164,10 @@ class LogFile:
             if message is not None:
                 self._error = message
                 self._complain("the node reported an error", line, message)
+                return
+            cause = cause_of_fields(fields)
+            if cause is not None:
+                self._complain(cause, line)
                 return
         self._complain(error.text, line, error.detail)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from .causes import cause_of_line, cause_of_object
 
@@ -22,11 +22,14 @@ _LINE_SHOWN = 4096
 _LONGEST_WORD = 12
 
 # A bracket opens an array only if an object or another array follows; "[lncli] ..." does not.
-_BETWEEN = re.compile(r"[\s,\]\ufeff]*(?:\[(?=\s*(?:[\[{\]]|\Z))[\s,\]\ufeff]*)*")
-_HISTORY = re.compile(
-    r'\{\s*(?:"last(?:_o|O)ffset(?:_i|I)ndex"\s*:\s*"?\d*"?\s*,\s*)?'
-    r'"forwarding(?:_e|E)vents"\s*:\s*\['
+# Everything matches, be it with nothing.
+_between = cast(
+    "Callable[[str, int], re.Match[str]]",
+    re.compile(r"[\s,\]\ufeff]*(?:\[(?=\s*[\[{\]])[\s,\]\ufeff]*)*").match,
 )
+_OFFSET = r'"last(?:_o|O)ffset(?:_i|I)ndex"\s*:\s*"?\d*"?\s*'
+_HISTORY = re.compile(rf'\{{\s*(?:{_OFFSET},\s*)?"forwarding(?:_e|E)vents"\s*:\s*\[')
+_HISTORY_TAIL = re.compile(rf"(?:{_OFFSET})?\}}")
 
 _decode = json.JSONDecoder().raw_decode
 
@@ -66,6 +69,8 @@ class ObjectCutter:
     def finish(self) -> None:
         """Say what is unfinished: there is no more text."""
         self._advance("", is_last=True)
+        if self._is_in_history:
+            self._complain("the input ends in the middle of a forwarding history", self.line)
 
     def _advance(self, text: str, *, is_last: bool) -> None:
         if self._skips:
@@ -84,7 +89,7 @@ class ObjectCutter:
                 self.line += 1
             else:
                 start = pos
-                pos = _BETWEEN.match(text, pos).end()  # type: ignore[union-attr]
+                pos = _between(text, pos).end()
                 self.line += text.count("\n", start, pos)
                 if pos == length:
                     break
@@ -119,22 +124,19 @@ class ObjectCutter:
 
     def _other(self, text: str, pos: int, is_last: bool) -> int | None:
         """Pass over what is no object; return its end, or None if more text is needed."""
+        rest = text[pos : pos + _LINE_SHOWN]
+        may_go_on = not is_last and len(rest) < _LINE_SHOWN
         if self._is_in_history:
-            end = text.find("}", pos) + 1
-            if end or is_last:
-                self._is_in_history = False
-                end = end or len(text)
-                self.line += text.count("\n", pos, end)
-                return end
-            if len(text) - pos < _LINE_SHOWN:
+            if may_go_on and "}" not in rest:
                 return None
-            self._is_in_history = False
-        start = text.rfind("\n", 0, pos) + 1
-        end = text.find("\n", pos)
-        if end < 0 and not is_last and len(text) - pos < _LINE_SHOWN:
+            tail = _HISTORY_TAIL.match(rest)
+            if tail is not None:
+                self._is_in_history = False
+                self.line += tail.group().count("\n")
+                return pos + tail.end()
+        if may_go_on and ("\n" not in rest or not rest.strip("[ \t\r\n")):
             return None
-        shown = text[start : min(end if end >= 0 else len(text), start + _LINE_SHOWN)]
-        cause, detail = cause_of_line(shown)
+        cause, detail = cause_of_line(rest.partition("\n")[0])
         self._complain(cause, self.line, detail)
         return self._skip_line(text, pos)
 
@@ -145,7 +147,7 @@ class ObjectCutter:
             return self._enter_history(text, pos, history.end())
         detail = ""
         if not _is_cut(error, text, is_last):
-            cause, detail = cause_of_object(text[pos : pos + 2], error)
+            cause, detail = cause_of_object(text, pos, error)
         elif is_last:
             cause = "the input ends in the middle of an object"
         elif len(text) - pos < MAX_OBJECT:
@@ -165,5 +167,7 @@ def _is_cut(error: Exception, text: str, is_last: bool) -> bool:
     """Return whether a decoder failed because the text ends, or may have."""
     if not isinstance(error, json.JSONDecodeError):
         return False
-    end = len(text.rstrip()) if is_last else len(text) - _LONGEST_WORD
-    return error.pos >= end or error.msg.startswith("Unterminated string")
+    if error.msg.startswith("Unterminated string"):
+        return True
+    may_be_cut = not is_last or not text.rstrip().endswith("}")
+    return may_be_cut and error.pos >= len(text) - _LONGEST_WORD

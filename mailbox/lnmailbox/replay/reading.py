@@ -17,8 +17,8 @@ from .warnings import LogWarnings
 __all__ = ["RECORD_LINE", "UnusableLog", "read_events"]
 
 RECORD_LINE = """\
-curl -sSN --cacert ~/.lnd/tls.cert -H "Grpc-Metadata-macaroon: $(xxd -p -c 9999 \\
-  ~/.lnd/data/chain/bitcoin/mainnet/readonly.macaroon)" \\
+curl -sSN --cacert ~/.lnd/tls.cert -H "Grpc-Metadata-macaroon: \\
+$(xxd -ps -u -c 1000 ~/.lnd/data/chain/bitcoin/mainnet/readonly.macaroon)" \\
   https://localhost:8080/v2/router/htlcevents >> htlc_events.jsonl
 """
 """The command that records a node's events, for `replay --help` and the documentation."""
