@@ -6,13 +6,12 @@ import gc
 import heapq
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 
 from lnmailbox.replay.reading import read_events
 from lnmailbox.replay.simulation import simulate
@@ -67,10 +66,10 @@ def log_lines(count: int, channels: int = CHANNELS, seed: int = 1) -> Iterator[s
         last[incoming] += 1
         last[outgoing] += 1
         amount = chance.randrange(10_000, 10**8)
-        key = (
-            f'"incoming_channel_id":"{ids[incoming]}","incoming_htlc_id":"{last[incoming]}",'
+        key = f'"incoming_channel_id":"{ids[incoming]}","incoming_htlc_id":"{last[incoming]}",'
+        both = (
+            f'{key}"outgoing_channel_id":"{ids[outgoing]}","outgoing_htlc_id":"{last[outgoing]}",'
         )
-        both = f'{key}"outgoing_channel_id":"{ids[outgoing]}","outgoing_htlc_id":"{last[outgoing]}",'
         info = (
             '"info":{"incoming_timelock":885080,"outgoing_timelock":885000,'
             f'"incoming_amt_msat":"{amount + 1000}","outgoing_amt_msat":"{amount}"}}'
@@ -88,7 +87,10 @@ def log_lines(count: int, channels: int = CHANNELS, seed: int = 1) -> Iterator[s
         else:
             result = "settle_event" if chance.random() < 0.7 else "forward_fail_event"
             parts = [
-                (now_ns, f'{both}"timestamp_ns":"{now_ns}",{of_forward},"forward_event":{{{info}}}'),
+                (
+                    now_ns,
+                    f'{both}"timestamp_ns":"{now_ns}",{of_forward},"forward_event":{{{info}}}',
+                ),
                 (end_ns, f'{both}"timestamp_ns":"{end_ns}",{of_forward},"{result}":{{}}'),
             ]
         end_ns += 300_000_000

@@ -30,14 +30,12 @@ def test_what_goes_in_and_comes_out_is_delivered_when_acked() -> None:
     assert book.taken("r")
     assert book.taken("A")
 
-    assert book.is_taken("A")
     assert {"adds": 1, "replies": 1} == nonzero(book.counts)
     assert not book.counts.holds
 
     book.acked("r", was_there=True)
     book.acked("A", was_there=True)
 
-    assert not book.is_taken("A")
     assert {
         "adds": 1,
         "adds_delivered": 1,
@@ -105,6 +103,40 @@ def test_what_the_link_takes_and_fails_is_refused() -> None:
 
     assert {"adds": 1, "adds_refused": 1} == nonzero(book.counts)
     assert book.counts.holds
+
+
+def test_an_add_without_a_peer_is_no_mail() -> None:
+    """It counts, and the mailbox has not seen it."""
+    book = account()
+
+    book.unroutable()
+
+    assert {"adds": 1, "adds_unroutable": 1} == nonzero(book.counts)
+    assert book.counts.holds
+    assert book.is_empty
+
+
+def test_an_account_is_empty_when_all_is_acked() -> None:
+    """What waits and what the link holds is in it."""
+    book = account("A", "r")
+    for packet in "rA":
+        assert not book.is_empty
+        book.taken(packet)
+        assert not book.is_empty
+        book.acked(packet, was_there=True)
+
+    assert book.is_empty
+
+
+def test_the_next_deadline_is_that_of_the_first_undelivered_add() -> None:
+    """Replies have none."""
+    book = account("AB", "r")
+
+    assert 1 == book.next_deadline_ns
+    book.taken("A")
+    assert 2 == book.next_deadline_ns
+    book.taken("B")
+    assert book.next_deadline_ns is None
 
 
 def test_what_comes_out_unasked_is_a_duplicate() -> None:

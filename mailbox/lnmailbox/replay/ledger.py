@@ -104,6 +104,11 @@ class Account(Generic[_P]):
         return len(self._replies) + len(self._adds)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the mailbox has, and the link holds, nothing."""
+        return not (self._replies or self._adds or self._taken)
+
+    @property
     def next_deadline_ns(self) -> int | None:
         """The deadline of the first undelivered Add; None if there is none."""
         return next((entry.deadline_ns for entry in self._adds.values()), None)

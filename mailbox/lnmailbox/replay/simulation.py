@@ -18,11 +18,10 @@ from typing import Literal
 from lnmailbox import MailBox, MailBoxConfig, MemoryMailBox
 
 from .agenda import Agenda
-from .events import HtlcEvent
 from .endings import Endings
+from .events import HtlcEvent
 from .history import History, Progress, Step
 from .interrupts import Interrupts
-from .ledger import Counts
 from .mail import Batch, Channel
 from .outages import Outages, changes
 from .outcome import EndedHtlc, HeldReply, Outcome
@@ -68,8 +67,8 @@ def simulate(
     Memory is bounded by what is open: HTLCs without a result, packets in mailboxes; by
     `LOOK_AHEAD` and `REMEMBERED`; and by the HTLCs that outages end, which are in the outcome.
 
-    A KeyboardInterrupt ends the log: what was read until then is played and accounted for. A
-    second one ends the replay, and is raised.
+    A KeyboardInterrupt ends the log: what was read until then is played and accounted for. SIGINT
+    waits for the end of a step, a second one does not: that one ends the replay, and is raised.
 
     Args:
         events: the log, in order of time.
@@ -157,6 +156,8 @@ class _Replay:
                 if interrupts.waits:
                     interrupts.let_in()
         except KeyboardInterrupt:
+            if interrupts.are_held:
+                raise  # in the middle of a step: the accounts may be wrong
             self._was_interrupted = True
         interrupts.are_held = True
         for step in self._history.rest():

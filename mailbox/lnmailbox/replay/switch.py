@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lnmailbox import HTLCPacket
 from lnmailbox.wire import ShortChannelID
@@ -173,19 +173,22 @@ class Switch:
         if channel.batch is not batch:
             return  # the link left meanwhile
         channel.batch = None
-        to_ack = channel.link.to_ack
+        link = channel.link
+        ended = []
         for mail in batch.mail:
             htlc = mail.htlc
-            to_ack.append((mail.packet, htlc.outgoing_htlc_id))
+            link.to_ack.append((mail.packet, htlc.outgoing_htlc_id))
             self._forget(mail)
             if not mail.is_add:
                 continue
             if mail.has_ended:
-                self._endings.tell(Ending.DELIVERED, self._now_ns, htlc)
-                self._reply(htlc, reply_packet(htlc))
+                ended.append(htlc)
             else:
                 self._committed[htlc] = self._now_ns
         self._post.note(channel, 0)
+        for htlc in ended:
+            self._endings.tell(Ending.DELIVERED, self._now_ns, htlc)
+            self._reply(htlc, reply_packet(htlc))
 
     def _change(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -205,22 +208,38 @@ class Switch:
     def _leave(self, channels: list[Channel]) -> None:
         for channel in channels:
             channel.batch = None
-        self._post.hand_over(*channels, then=Link.leave)
+        self._hand_over(channels, Link.leave, reads=False)
         self._expire(channels)  # what links held past its deadline
 
     def _come_back(self, channels: list[Channel]) -> None:
         waiting = [(channel, self._undelivered(channel)) for channel in channels]
-        self._post.hand_over(*channels, then=Link.come_back)
+        self._hand_over(channels, Link.come_back, reads=True)
         for channel, undelivered in waiting:
             self._record_depth(channel)
             for mail in undelivered:
                 self._take(channel, mail)
 
+    def _hand_over(
+        self, channels: list[Channel], then: Callable[[Link], None], *, reads: bool
+    ) -> None:
+        """Let links leave or come back. One that has no mail, as most, has nothing to do."""
+        busy = []
+        for channel in channels:
+            if channel.link.account.is_empty:
+                channel.link.reads = reads
+            else:
+                busy.append(channel)
+        self._post.hand_over(*busy, then=then)
+
     # What passes between mailboxes, links and this switch
 
     def _reply(self, htlc: Htlc, packet: HTLCPacket) -> None:
-        if htlc.incoming_channel:
-            channel = self._channel(htlc.incoming_channel)
+        number = htlc.incoming_channel
+        if number:
+            if number == htlc.outgoing_channel:
+                # The Add had the same key in the same mailbox: it must be gone.
+                self._post.hand_over()
+            channel = self._channel(number)
             self._put(channel, Mail(packet, htlc, self._now_ns, False))
 
     def _put(self, channel: Channel, mail: Mail) -> None:
