@@ -16,11 +16,9 @@ import jsonschema
 import pytest
 
 import lnmailbox
-from durable import Boxes
 from lnmailbox.__main__ import main
-from lnmailbox.replay import command
+from lnmailbox.replay import command, journaling
 from lnmailbox.testing import PATIENCE
-from lnmailbox.testing.conformance.base import add
 from logs import SETTLED, event
 
 Captured = pytest.CaptureFixture[str]
@@ -139,17 +137,6 @@ def test_threads_and_journal_make_no_difference(
         assert expected | {"handoffs": 0} == report | {"handoffs": 0}
 
 
-def test_a_replay_needs_a_new_journal(log: Path, tmp_path: Path, capsys: Captured) -> None:
-    """One with mail in it, or none at all, is refused."""
-    node = Boxes(tmp_path / "journal")
-    node.box().add_packet(add(1))
-    node.close()
-
-    for path, reason in ((node.path, "has mail in it"), (tmp_path, "can't open the journal")):
-        assert 2 == main(["replay", str(log), "--journal", str(path)])
-        assert reason in capsys.readouterr().err
-
-
 def test_standard_input_is_a_file_too(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     """Its name is `-`."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SETTLED.encode())))
@@ -195,7 +182,7 @@ def test_an_account_that_does_not_hold_exits_1(
         def ack_packets(self, keys: Any) -> int:
             return 0
 
-    monkeypatch.setattr(command, "MemoryMailBox", Forgetful)
+    monkeypatch.setattr(journaling, "MemoryMailBox", Forgetful)
 
     assert 1 == main(["replay", str(log)])
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from ..console import UNUSABLE, argument, complain, say
-from ..contract import MailBox, MailBoxConfig
 from ..errors import JournalError
-from ..mailboxes.memory import MemoryMailBox
 from .as_csv import CsvFile
 from .as_json import json_report
+from .journaling import mailboxes
 from .options import DEFAULT_EXPIRY, add_log, parse_expiry, show, shown_progress
 from .outages import parse_down, parse_flap, parse_stall
 from .outcome import Outcome
-from .packets import CODEC
 from .reading import RECORD_LINE, UnusableLog, read_events
 from .report import text_report
 from .simulation import simulate
@@ -141,7 +139,7 @@ def _played(
 ) -> Outcome:
     with ExitStack() as stack:
         csv = None if arguments.csv is None else stack.enter_context(CsvFile(arguments.csv))
-        factory = stack.enter_context(_mailboxes(arguments.journal))
+        factory = stack.enter_context(mailboxes(arguments.journal))
         return simulate(
             read_events(arguments.files, warnings),
             arguments.outages,
@@ -164,16 +162,3 @@ def _drawing() -> Callable[..., None]:
             f"--plot needs matplotlib ({error}): pip install 'lnmailbox[plot]'"
         ) from error
     return draw
-
-
-@contextmanager
-def _mailboxes(path: str | None) -> Iterator[Callable[[MailBoxConfig], MailBox]]:
-    if path is None:
-        yield MemoryMailBox
-        return
-    from lnmailbox import SQLiteJournal  # imports sqlite3
-
-    with SQLiteJournal(path, sync="normal", codec=CODEC) as journal:
-        if journal.channels():
-            raise JournalError(f"{path} has mail in it: the replay needs a new file")
-        yield journal.mailbox
