@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import backlog, channels, costs, couriers, delivery, durable, node
+from . import backlog, channels, costs, couriers, delivery, durable, node, replay
 from .peers import MAILBOX
 
 __all__ = ["BENCHMARKS", "FIGURES", "Figure"]
@@ -34,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[float], dict[str, float]]] = {
         durable.durable,
         durable.durable_peers,
         durable.reopening,
+        replay.replay,
     )
 }
 
@@ -104,4 +105,6 @@ FIGURES = [
     Figure("1,000,000 Adds reopened, MiB", "reopening", "all: MiB", 600),
     Figure("the same, time to 4 times a quarter", "reopening", "all: linear", 1.5),
     Figure("10,000 empty channels reopened, s", "reopening", "empty: s", 1),
+    Figure("replay, time to json.loads of its lines", "replay", "ratio", 24),
+    Figure("replay of 1,000,000 events, MiB", "replay", "MiB", 150),
 ]

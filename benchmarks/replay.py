@@ -6,10 +6,12 @@ import gc
 import heapq
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -19,7 +21,7 @@ from lnmailbox.replay.warnings import LogWarnings
 
 from .harness import ratio, take_turns
 
-__all__ = ["log_lines", "replaying", "write_log"]
+__all__ = ["log_lines", "replay", "replay_file"]
 
 ROUNDS = 3
 CHANNELS = 50
@@ -27,27 +29,38 @@ PER_SECOND = 20
 START_NS = 1_760_000_000_000_000_000
 
 
-def replaying(scale: float) -> dict[str, float]:
+def replay(scale: float) -> dict[str, float]:
     """A replay without outages, reading included, to `json.loads` of the same lines.
 
-    And the memory of a process that replays a million events.
+    CPU time of all threads. And the memory of a process that replays a million events.
     """
+    events = max(100, int(100_000 * scale))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"
-        events = write_log(path, max(100, int(100_000 * scale)))
+        with path.open("w", encoding="ascii") as file:
+            file.writelines(log_lines(events))
         turns = {
-            "json": lambda: _cpu(lambda: _load(path)),
-            "shared": lambda: _cpu(lambda: _replay(path)),
+            "json.loads": partial(_cpu, _load, path),
+            "shared": partial(_cpu, replay_file, path),
+            "per-link": partial(_cpu, replay_file, path, threads="per-link"),
         }
-        load, replay = take_turns(turns, ROUNDS).values()
-        write_log(path, max(100, int(1_000_000 * scale)))
-        memory = _memory(path)
+        load, shared, per_link = take_turns(turns, ROUNDS).values()
     return {
-        "ratio": ratio(replay, load),
-        "events a second": events / sorted(replay)[len(replay) // 2],
-        "json.loads: µs": min(load) / events * 1e6,
-        "MiB": memory,
+        "ratio": ratio(shared, load),
+        "per-link: ratio": ratio(per_link, load),
+        "events a second": events / statistics.median(shared),
+        "json.loads: µs": statistics.median(load) / events * 1e6,
+        "MiB": _memory(max(100, int(1_000_000 * scale))),
     }
+
+
+def replay_file(path: Path | str, threads: str = "shared") -> None:
+    """Replay a log in which all links keep up; `-` is standard input."""
+    warnings = LogWarnings()
+    events = read_events([str(path)], warnings)
+    outcome = simulate(events, warnings=warnings, threads=threads)  # type: ignore[arg-type]
+    assert outcome.holds
+    assert not outcome.warnings
 
 
 def log_lines(count: int, channels: int = CHANNELS, seed: int = 1) -> Iterator[str]:
@@ -102,13 +115,6 @@ def log_lines(count: int, channels: int = CHANNELS, seed: int = 1) -> Iterator[s
         now_ns += int(chance.expovariate(PER_SECOND / 3) * 1e9)
 
 
-def write_log(path: Path, count: int) -> int:
-    """Write a log; return how many events it has."""
-    with path.open("w", encoding="ascii") as file:
-        file.writelines(log_lines(count))
-    return count
-
-
 def _load(path: Path) -> None:
     loads = json.loads
     with path.open("rb") as lines:
@@ -116,25 +122,26 @@ def _load(path: Path) -> None:
             loads(line)
 
 
-def _replay(path: Path) -> None:
-    warnings = LogWarnings()
-    outcome = simulate(read_events([str(path)], warnings), warnings=warnings)
-    assert outcome.holds
-    assert not outcome.warnings
-
-
-def _cpu(function: object) -> float:
+def _cpu(function: Callable[..., None], *arguments: Path, **options: str) -> float:
     gc.collect()
     start = process_time()
-    function()  # type: ignore[operator]
+    function(*arguments, **options)
     return process_time() - start
 
 
-def _memory(path: Path) -> float:
-    """Return the most memory that a process has which replays this log, in MiB."""
+def _memory(events: int) -> float:
+    """Return the most memory that a process has which replays a log of so many, in MiB."""
     program = (
-        "import resource, sys; from pathlib import Path; from benchmarks.replay import _replay;"
-        " _replay(Path(sys.argv[1])); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import resource; from benchmarks.replay import replay_file; replay_file('-');"
+        " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    command = [sys.executable, "-c", program, str(path)]
-    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) / 1024
+    command = [sys.executable, "-c", program]
+    project = Path(__file__).resolve().parent.parent
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=project, encoding="ascii"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.writelines(log_lines(events))
+        process.stdin.close()
+        return int(process.stdout.read()) / 1024

@@ -5,34 +5,41 @@ from __future__ import annotations
 import pytest
 
 from lnmailbox.reference import CourierMailBox
-from lnmailbox.replay.history import read_history
-from lnmailbox.replay.outages import parse_outage
 from lnmailbox.replay.reading import read_events
-from lnmailbox.replay.simulation import simulate
 from lnmailbox.replay.warnings import LogWarnings
+from playing import plain, play_once
 
 
 @pytest.fixture(scope="module")
-def history(project):
-    sample = project / "examples" / "htlc_events.jsonl"
-    return read_history(list(read_events([str(sample)], LogWarnings())))
+def events(project):
+    path = project / "examples" / "htlc_events.jsonl"
+    return list(read_events([str(path)], LogWarnings()))
 
 
-def test_a_log_has_the_same_outcome(history):
+def test_a_log_has_the_same_outcome(events):
     """Every packet is delivered or failed back, and each once."""
-    ours = simulate(history)
-    lnd = simulate(history, mailbox_factory=CourierMailBox)
+    ours = play_once(events, threads="per-link")
+    lnd = play_once(events, threads="per-link", mailbox_factory=CourierMailBox)
 
     assert ours.holds
-    assert ours == lnd
+    assert plain(ours) == plain(lnd)
 
 
-def test_an_add_that_waits_behind_a_reply_is_not_failed_back(history):
-    """Its link is away, a reply is on offer, and the Add came later: ours expires (11)."""
-    outage = parse_outage("883000x2048x0:100:200")
+def test_an_add_that_is_on_offer_overtakes_a_reply(events):
+    """When a link takes many packets at once: ours decides when it takes (2). No packet is lost."""
+    lnd = play_once(events, mailbox_factory=CourierMailBox).total
 
-    ours = simulate(history, [outage])
-    lnd = simulate(history, [outage], mailbox_factory=CourierMailBox, patience=0.5)
+    assert (0, 0) == (lnd.lost, lnd.duplicated)
+    assert lnd.adds == lnd.adds_delivered + lnd.adds_refused
+    assert lnd.replies == lnd.replies_delivered
+
+
+def test_an_add_that_waits_behind_a_reply_is_not_failed_back(events):
+    """Its link does not read, a reply is on offer, and the Add came later: ours expires (11)."""
+    outage = "stall 883000x2048x0:100:200"
+
+    ours = play_once(events, outage)
+    lnd = play_once(events, outage, mailbox_factory=CourierMailBox, patience=0.5)
 
     assert ours.holds
     assert not lnd.holds

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lnmailbox import HTLCPacket, MemoryMailBox
+from lnmailbox.replay import history as history_module
 from lnmailbox.replay.events import Kind, Origin
 from lnmailbox.replay.outcome import EndedHtlc, Ending
 from lnmailbox.wire import ShortChannelID, UnknownNextPeer, UpdateFailHTLC, encode_failure
@@ -231,6 +232,36 @@ def test_each_add_is_told_once_with_its_ending() -> None:
     assert [False, True, True, False, False, False] == [each.has_failed for each in told]
     assert [0, 100, 100, 0, 0, 0] == [each.fee_lost_msat for each in told]
     assert [0, 1000, 1000, 0, 0, 0] == [each.volume_failed_msat for each in told]
+
+
+def test_a_result_that_comes_much_later_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, longer than the log is read ahead; then the HTLC is told."""
+    monkeypatch.setattr(history_module, "LOOK_AHEAD", 2)
+    told: list[int] = []
+    adds = [at(n, Kind.ADD, incoming_htlc_id=n) for n in range(1, 9)]
+    events = log(*adds, at(50, Kind.SETTLE), at(51, Kind.FAIL, incoming_htlc_id=2))
+
+    outcome = play_once(
+        events,
+        "down B:0:4",
+        on_ended=lambda ended: told.append(ended.htlc.incoming_htlc_id),
+    )
+
+    assert 100 == healthy(outcome)["fees_lost_msat"]
+    assert [1, 2, 3, 4] == [failed.htlc.incoming_htlc_id for failed in outcome.failed]
+    assert [1, 2, 5, 6, 7, 8, 3, 4] == told
+
+
+def test_what_failed_need_not_be_kept() -> None:
+    """It is counted and told all the same."""
+    told: list[EndedHtlc] = []
+    events = log(at(0, Kind.ADD), at(1, Kind.SETTLE))
+
+    outcome = play_once(events, "down B:0:4", keep_failed=False, on_ended=told.append)
+
+    assert [] == outcome.failed
+    assert 1 == len(told)
+    assert 100 == outcome.total.fees_lost_msat
 
 
 class Recorder:

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from lnmailbox import SQLiteJournal
 from lnmailbox.replay.events import HtlcEvent, Kind, Origin
 from lnmailbox.replay.ledger import Counts
 from lnmailbox.replay.outages import Absence, Flap, Outage, Outages, parse_down, parse_stall
 from lnmailbox.replay.outcome import Ending, Outcome
+from lnmailbox.replay.packets import CODEC
 from lnmailbox.replay.reading import read_events
 from lnmailbox.replay.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
+from playing import plain, play_once
 from playing import play as play_both_ways
 
 _NS = 1_000_000_000
@@ -175,6 +178,19 @@ def test_a_link_that_flaps_is_down_for_the_end_of_each_period(sample: list[HtlcE
     flapping = play(sample, [Flap(channel, 62 * _NS, 55 * _NS)])
 
     assert one_by_one.total == flapping.total
+
+
+def test_durable_mailboxes_have_the_same_outcome(sample: list[HtlcEvent], tmp_path: Path) -> None:
+    """The mail is in a file, and comes back as what it was."""
+    outages = [parse_stall("880000x1x1:300:300"), parse_down("883000x2048x0:5m:5m")]
+    memory = play_once(sample, *outages)
+
+    for threads in ("shared", "per-link"):
+        with SQLiteJournal(tmp_path / threads, sync="normal", codec=CODEC) as journal:
+            options = {"threads": threads, "mailbox_factory": journal.mailbox}
+            durable = play_once(sample, *outages, **options)
+
+        assert plain(memory) == plain(durable)
 
 
 def random_outages(chance: random.Random, events: list[HtlcEvent]) -> list[Outages]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lnmailbox import CircuitKey, HTLCPacket, MemoryMailBox
 from lnmailbox.replay import history as history_module
-from lnmailbox.replay.events import Kind, Origin
+from lnmailbox.replay.events import HtlcEvent, Kind, Origin
 from lnmailbox.replay.history import Progress
 from lnmailbox.replay.post import HAND_OVER_AT
 from lnmailbox.replay.simulation import simulate
@@ -249,6 +251,13 @@ def test_there_are_two_kinds_of_threads(threads: Any) -> None:
         play_once(log(at(0, Kind.ADD)), threads=threads)
 
 
+@pytest.mark.parametrize("expiry", [0.0, 1e-10, -1.0, 1e300])
+def test_an_add_needs_time_to_expire(expiry: float) -> None:
+    """A nanosecond at least, and no more than a clock can tell."""
+    with pytest.raises(ValueError, match="expiry must be"):
+        play_once(log(at(0, Kind.ADD)), expiry=expiry)
+
+
 def test_ten_times_as_many_channels_take_no_more_threads() -> None:
     """One thread does the work of all links; with one for each, there are as many as channels."""
 
@@ -288,6 +297,32 @@ def test_packets_are_handed_over_many_at_a_time_or_one_by_one(threads: str) -> N
         assert HAND_OVER_AT == max(most)
     else:
         assert 1 >= max(most)
+
+
+def test_a_long_log_takes_no_more_memory_than_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has ended leaves nothing behind, but the last ones."""
+    monkeypatch.setattr(history_module, "LOOK_AHEAD", 10)
+    monkeypatch.setattr(history_module, "REMEMBERED", 10)
+
+    def events(htlcs: int) -> Iterator[HtlcEvent]:
+        for n in range(htlcs):
+            yield from log(
+                at(n, Kind.ADD, incoming_htlc_id=n),
+                at(n + 0.5, Kind.SETTLE, incoming_htlc_id=n),
+                at(n + 0.5, Kind.SETTLE, Origin.RECEIVE, incoming_htlc_id=htlcs + n),
+            )
+
+    def peak(htlcs: int) -> int:
+        tracemalloc.start()
+        try:
+            outcome = simulate(events(htlcs), warnings=LogWarnings())
+            assert 2 * htlcs == healthy(outcome)["replies_delivered"]
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(100)
+    assert peak(2000) < 1.25 * peak(500)
 
 
 # How it ends

@@ -17,28 +17,36 @@ class Endings:
     Args:
         start_ns: the Unix time of the first event.
         on_ended: called with each Add, once its ending and its result are known, or at the end.
+        keep_failed: whether to keep them all.
 
     Attributes:
         failed: the HTLCs that outages ended, in order of time.
-        on_ended: as given.
     """
 
-    def __init__(self, start_ns: int, on_ended: Callable[[EndedHtlc], None] | None = None) -> None:
+    def __init__(
+        self,
+        start_ns: int,
+        on_ended: Callable[[EndedHtlc], None] | None = None,
+        *,
+        keep_failed: bool = True,
+    ) -> None:
         self.failed: list[EndedHtlc] = []
-        self.on_ended = on_ended
         self._start_ns = start_ns
+        self._on_ended = on_ended
+        self._keep_failed = keep_failed
         # Those that failed and whose result is not known yet, with the counts of their channel.
         self._open: dict[Htlc, tuple[EndedHtlc, Counts]] = {}
 
     def tell(self, ending: Ending, at_ns: int, htlc: Htlc) -> None:
         """Tell `on_ended` of an HTLC that did not fail, and the result of which is known."""
-        if self.on_ended is not None:
-            self.on_ended(EndedHtlc(self._start_ns, at_ns, ending, htlc))
+        if self._on_ended is not None:
+            self._on_ended(EndedHtlc(self._start_ns, at_ns, ending, htlc))
 
     def fail(self, ending: Ending, at_ns: int, htlc: Htlc, counts: Counts) -> None:
         """An outage ended an HTLC of the channel that has these counts."""
         failed = EndedHtlc(self._start_ns, at_ns, ending, htlc)
-        self.failed.append(failed)
+        if self._keep_failed:
+            self.failed.append(failed)
         counts.own_failed += failed.is_own
         if htlc.result is None:
             self._open[htlc] = failed, counts
@@ -60,5 +68,5 @@ class Endings:
     def _close(self, failed: EndedHtlc, counts: Counts) -> None:
         counts.volume_failed_msat += failed.volume_failed_msat
         counts.fees_lost_msat += failed.fee_lost_msat
-        if self.on_ended is not None:
-            self.on_ended(failed)
+        if self._on_ended is not None:
+            self._on_ended(failed)

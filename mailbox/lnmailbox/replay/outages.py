@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import heapq
-import itertools
 import re
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -118,7 +117,9 @@ class Flap:
 
     def changes(self, first_ns: int) -> Iterator[Change]:
         """Yield its beginnings and ends, without end."""
-        for end_ns in itertools.count(self.period_ns, self.period_ns):
+        end_ns = 0
+        while True:
+            end_ns += self.period_ns
             yield Change(end_ns - self.down_ns, self.channel, Absence.DOWN, begins=True)
             yield Change(end_ns, self.channel, Absence.DOWN, begins=False)
 

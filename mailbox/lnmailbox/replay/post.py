@@ -56,7 +56,6 @@ class Post:
         self.channels: dict[ShortChannelID, Channel] = {}
         self.strays = Counts()
         self.handoffs = 0
-        self._expiry_ns = round(expiry * NS)
         self._patience = patience
         self._per_link = per_link
         # What mailboxes fail back, from whichever thread, and when.
@@ -71,6 +70,9 @@ class Post:
             )
         )
         self._deliver = self._orchestrator.deliver
+        self._expiry_ns = round(expiry * NS)
+        if not self._expiry_ns:
+            raise ValueError(f"expiry must be a nanosecond or more, got {expiry!r} s")
         self._crew = Crew(per_link=per_link)
         # Channels with work for their links that was not handed over, and the packets in it.
         self._noted: list[Channel] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal
 
 from lnmailbox import MailBox, MailBoxConfig, MemoryMailBox
@@ -44,6 +45,7 @@ def simulate(
     patience: float = 60.0,
     window: tuple[int | None, int | None] = (None, None),
     on_ended: Callable[[EndedHtlc], None] | None = None,
+    keep_failed: bool = True,
     recorder: Recorder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
@@ -58,14 +60,16 @@ def simulate(
       While a link is stalled, all mail waits, and Adds expire. A peer that is gone is not
       stalled: if both last, Adds fail at once; the link reads again when neither lasts. What is
       in the mailbox when an outage begins stays, until the link is back or it expires.
+    - What the peer of an outage would have sent meanwhile is played as the log has it: an outage
+      is about what goes to a peer, not about what comes from there.
     - A reply cannot exist before its Add is committed to. The log's reply waits for that, and
       is dropped if the Add fails instead.
     - Time ends with the last event: a link that is away then stays away, and Adds whose
       deadline would come later are still waiting. Links that are up commit what they hold.
 
     It blocks until that is over. All threads it starts have ended when it returns or raises.
-    Memory is bounded by what is open: HTLCs without a result, packets in mailboxes; by
-    `LOOK_AHEAD` and `REMEMBERED`; and by the HTLCs that outages end, which are in the outcome.
+    Memory is bounded by what is open, that is HTLCs without a result and packets in mailboxes; by
+    `LOOK_AHEAD` and `REMEMBERED`; and, with `keep_failed`, by the HTLCs that outages end.
 
     A KeyboardInterrupt ends the log: what was read until then is played and accounted for. SIGINT
     waits for the end of a step, a second one does not: that one ends the replay, and is raised.
@@ -87,11 +91,14 @@ def simulate(
             is not played. HTLCs that were added before have only their replies.
         on_ended: called with each Add, once it has ended and the log has told its result, or at
             the end.
+        keep_failed: whether the HTLCs that outages end are kept for the outcome; their counts are
+            in any case.
         recorder: is told of outages and of the mail that waits meanwhile.
         on_progress: called every 10,000 events.
 
     Raises:
-        ValueError: `expiry` or `threads` is something else.
+        ValueError: `expiry` is less than a nanosecond or more than a clock can tell, or `threads`
+            is something else.
         Exception: whatever `events`, a callback or a mailbox raises.
     """
     if threads not in ("shared", "per-link"):
@@ -99,10 +106,10 @@ def simulate(
     history = History(events, warnings, window, on_progress)
     post = Post(expiry, mailbox_factory, patience, per_link=threads == "per-link")
     recording = None if recorder is None else Recording(recorder)
-    replay = _Replay(history, post, list(outages), on_ended, recording)
+    replay = _Replay(history, post, list(outages), recording)
     try:
         with Interrupts() as interrupts:
-            replay.run(interrupts)
+            replay.run(interrupts, partial(Endings, on_ended=on_ended, keep_failed=keep_failed))
     finally:
         post.close()
     return replay.outcome(warnings)
@@ -114,13 +121,11 @@ class _Replay:
         history: History,
         post: Post,
         outages: list[Outages],
-        on_ended: Callable[[EndedHtlc], None] | None,
         recording: Recording | None,
     ) -> None:
         self._history = history
         self._post = post
         self._outages = outages
-        self._on_ended = on_ended
         self._recording = recording
         self._failed: list[EndedHtlc] = []
         self._held: list[HeldReply] = []
@@ -128,7 +133,7 @@ class _Replay:
         self._trouble = ""
         self._was_interrupted = False
 
-    def run(self, interrupts: Interrupts) -> None:
+    def run(self, interrupts: Interrupts, make_endings: Callable[[int], Endings]) -> None:
         history = self._history
         steps = history.steps()
         begun: list[Step] = []
@@ -138,7 +143,7 @@ class _Replay:
             self._was_interrupted = True
         # Only now the history knows its first time.
         agenda: Agenda[Batch, Channel] = Agenda(changes(self._outages, history.start_ns))
-        endings = Endings(history.start_ns, self._on_ended)
+        endings = make_endings(history.start_ns)
         self._failed = endings.failed
         switch = Switch(self._post, agenda, endings, self._recording)
         try:

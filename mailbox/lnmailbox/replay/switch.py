@@ -196,8 +196,10 @@ class Switch:
         if any(change.channel is None for change in changes):
             channels = list(self._channels.values())
         else:
-            numbers = dict.fromkeys(change.channel for change in changes)
-            channels = [self._channels[n] for n in numbers if n in self._channels]
+            numbers = {change.channel for change in changes if change.channel is not None}
+            channels = [
+                self._channels[number] for number in sorted(numbers & self._channels.keys())
+            ]
         reading = [channel for channel in channels if channel.reads]
         away = [channel for channel in channels if not channel.reads]
         for channel in channels:
