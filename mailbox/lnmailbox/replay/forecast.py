@@ -129,6 +129,7 @@ def forecast(
             expiry=expiry,
             window=window,
             threads=threads,
+            keep_failed=False,
             on_ended=tally.count,
             on_progress=partial(on_progress, number),
         )
