@@ -16,7 +16,11 @@ from lnmailbox.__main__ import main
 from lnmailbox.inspecting import progress
 from lnmailbox.replay import forecast_command, history
 from lnmailbox.replay.forecast import Windows
-from lnmailbox.replay.outages import Absence
+from lnmailbox.replay.outages import Absence, Outage
+from lnmailbox.replay.reading import read_events
+from lnmailbox.replay.simulation import simulate
+from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.wire import ShortChannelID
 from logs import event, forward
 
 Captured = pytest.CaptureFixture[str]
@@ -88,6 +92,33 @@ def test_stalls_cost_by_their_expiry(log: Path, capsys: Captured) -> None:
     assert [1, 10, 60] == [forecast["expiry_s"] for forecast in report["forecasts"]]
     nodes = [forecast["node"]["worst"] for forecast in report["forecasts"]]
     assert [300, 200, None] == [node and node["fees_msat"] for node in nodes]
+
+
+@pytest.mark.parametrize("kind, expiry", [("down", 60.0), ("stall", 30.0)])
+def test_the_worst_outage_costs_the_same_alone(
+    project: Path, kind: str, expiry: float, capsys: Captured
+) -> None:
+    """Replayed with one channel away, in one window: so channels do not touch each other."""
+    sample = str(project / "examples" / "htlc_events.jsonl")
+    options = ["--kind", kind, *(["--expiry", f"{expiry}"] if kind == "stall" else [])]
+    report = forecasted(capsys, sample, "--length", "4m", *options)
+    length_ns = report["length_ns"]
+
+    assert 5 == len(report["forecasts"][0]["channels"])
+    for name, risk in report["forecasts"][0]["channels"].items():
+        channel = ShortChannelID.from_string(name)
+        start_ns = risk["worst"]["start_ns"] - report["log"]["start_ns"]
+        warnings = LogWarnings()
+        alone = simulate(
+            read_events([sample], warnings),
+            [Outage(Absence(kind), channel, start_ns, length_ns)],
+            warnings=warnings,
+            expiry=expiry,
+        ).total
+        assert (risk["worst"]["fees_msat"], risk["worst"]["volume_msat"]) == (
+            alone.fees_lost_msat,
+            alone.volume_failed_msat,
+        )
 
 
 def test_the_json_has_the_documented_shape(project: Path, log: Path, capsys: Captured) -> None:
