@@ -16,6 +16,8 @@ from lnmailbox.__main__ import _parser, main
 from lnmailbox.replay.as_csv import COLUMNS
 from lnmailbox.replay.outages import Absence
 from lnmailbox.replay.outcome import Ending
+from lnmailbox.replay.post import HAND_OVER_AT
+from lnmailbox.replay.switch import COMMIT_INTERVAL_NS
 from pages import quoted, rows
 
 
@@ -87,6 +89,12 @@ def test_the_two_kinds_of_outage_are_explained(section: Callable[[str], str]) ->
     table = {row[0].strip(): row for row in rows(section("Gone, or hanging?"))}
 
     assert {f"`--{kind.value}`" for kind in Absence} == set(table)
+
+
+def test_the_figures_of_the_threads_are_those_of_the_code(page: str) -> None:
+    """When links have their turn, and how often they commit."""
+    assert f"when {HAND_OVER_AT} packets are there" in page
+    assert f"Links commit every {COMMIT_INTERVAL_NS // 10**6} ms" in page
 
 
 def test_the_words_of_the_report_are_explained(section: Callable[[str], str]) -> None:

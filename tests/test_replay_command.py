@@ -228,6 +228,7 @@ def test_a_file_that_cannot_be_read_exits_2(tmp_path: Path, capsys: Captured) ->
         (["x", "--top", "0"], "not a number from 1 on: '0'"),
         (["x", "--top", "-3"], "not a number from 1 on: '-3'"),
         (["x", "--threads", "many"], "invalid choice: 'many'"),
+        (["x", "--plot", "x.png"], "its name ends with .svg: 'x.png'"),
     ],
 )
 def test_wrong_arguments_exit_2_with_the_reason(
@@ -261,7 +262,7 @@ def test_every_add_is_a_row_of_the_csv(sample: str, tmp_path: Path, capsys: Capt
 
 
 @needs_dev_full
-@pytest.mark.parametrize("option", ["--csv", "--plot", "--journal"])
+@pytest.mark.parametrize("option", ["--csv", "--journal"])
 def test_a_full_disk_is_a_message(log: Path, option: str, capsys: Captured) -> None:
     """With the name of the file."""
     assert 2 == main(["replay", str(log), option, "/dev/full"])
@@ -272,12 +273,28 @@ def test_a_full_disk_is_a_message(log: Path, option: str, capsys: Captured) -> N
 
 
 @pytest.mark.parametrize("option", ["--csv", "--plot"])
-def test_the_log_is_not_overwritten(log: Path, option: str, capsys: Captured) -> None:
-    """An option before the file swallows a name easily."""
+def test_the_log_is_not_overwritten(tmp_path: Path, option: str, capsys: Captured) -> None:
+    """Whatever it is called."""
+    log = tmp_path / "events.svg"
+    log.write_text(SETTLED, encoding="utf-8")
+
     assert 2 == main(["replay", str(log), option, str(log)])
 
     assert f"lnmailbox: {log} is the log: it would be overwritten\n" == capsys.readouterr().err
     assert SETTLED == log.read_text(encoding="utf-8")
+
+
+def test_a_picture_that_cannot_be_written_costs_no_report(
+    log: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """That is printed before."""
+    path = tmp_path / "missing" / "replay.svg"
+
+    assert 2 == main(["replay", str(log), "--plot", str(path)])
+
+    output = capsys.readouterr()
+    assert "No packet was lost" in output.out
+    assert f"lnmailbox: {path}: No such file or directory\n" == output.err
 
 
 # The picture

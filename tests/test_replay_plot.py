@@ -102,6 +102,17 @@ def test_any_length_of_log_can_be_drawn(tmp_path: Path, end_ns: int) -> None:
     assert first == path.read_bytes()
 
 
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="this system has no file that is always full"
+)
+def test_a_full_disk_is_named() -> None:
+    """So that the message of the command has a file."""
+    with pytest.raises(OSError, match="No space left") as raised:
+        draw("/dev/full", outcome(), Sketch(), top=1)
+
+    assert "/dev/full" == raised.value.filename
+
+
 def test_a_million_failures_are_a_small_picture(tmp_path: Path) -> None:
     """The file's size is bounded by the number of lines (here some 10,000 failures do)."""
     path = tmp_path / "replay.svg"

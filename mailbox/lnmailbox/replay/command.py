@@ -98,9 +98,16 @@ def add_replay_command(commands: Any) -> None:
     parser.add_argument(
         "--plot",
         metavar="FILE.svg",
+        type=argument(_svg),
         help="draw a time line per channel (needs: pip install 'lnmailbox[plot]')",
     )
     parser.set_defaults(run=_run)
+
+
+def _svg(text: str) -> str:
+    if not text.lower().endswith(".svg"):
+        raise ValueError(f"the picture is an SVG, so its name ends with .svg: {text!r}")
+    return text
 
 
 class _Unusable(Exception):
