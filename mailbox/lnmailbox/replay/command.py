@@ -59,7 +59,6 @@ def add_replay_command(commands: Any) -> None:
         epilog=_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_log(parser)
     outages: tuple[tuple[str, str, Any, str], ...] = (
         ("--down", "CHANNEL:START:LENGTH", parse_down, "the peer is gone: Adds fail at once"),
         (
@@ -101,6 +100,7 @@ def add_replay_command(commands: Any) -> None:
         type=argument(_svg),
         help="draw a time line per channel (needs: pip install 'lnmailbox[plot]')",
     )
+    add_log(parser)
     parser.set_defaults(run=_run)
 
 

@@ -52,7 +52,6 @@ def add_forecast_command(commands: Any) -> None:
         epilog=_NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_log(parser)
     parser.add_argument(
         "--length",
         metavar="LENGTH",
@@ -79,6 +78,7 @@ def add_forecast_command(commands: Any) -> None:
         type=argument(_parse_steps),
         help="how many windows begin in the time of one (default: %(default)s)",
     )
+    add_log(parser)
     parser.set_defaults(run=_run)
 
 
