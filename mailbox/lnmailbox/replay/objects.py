@@ -18,6 +18,8 @@ __all__ = ["MAX_OBJECT", "Complain", "ObjectCutter"]
 MAX_OBJECT = 1 << 20
 """How many characters an object may have, and the longest line that is looked at."""
 
+# An error of the decoder counts all lines before it, so what is given to it at once is short.
+_PIECE = 1 << 14
 _LINE_SHOWN = 4096
 _LONGEST_WORD = 12
 
@@ -64,7 +66,8 @@ class ObjectCutter:
 
     def feed(self, text: str) -> None:
         """Take the next piece of the text."""
-        self._advance(text, is_last=False)
+        for start in range(0, len(text), _PIECE):
+            self._advance(text[start : start + _PIECE], is_last=False)
 
     def finish(self) -> None:
         """Say what is unfinished: there is no more text."""
