@@ -116,6 +116,26 @@ def test_a_damaged_forward_is_said_to_be_one(log: Path) -> None:
     ] == read.said
 
 
+@pytest.mark.parametrize(
+    "damaged, count",
+    [
+        ({"event_type": "SEND", "forward_event": {}}, 1),
+        ({"result": {"eventType": "KEYSEND", "forwardEvent": {}}}, 1),
+        ({**FORWARD, "chan_id_out": "x"}, 1),
+        ({"event_type": "SEND", "settle_event": {}}, 0),
+        ({"event_type": "SEND"}, 0),
+    ],
+)
+def test_an_add_with_a_damaged_field_counts_as_left_out(
+    log: Path, damaged: dict[str, Any], count: int
+) -> None:
+    """A report must not say that nothing was lost of it."""
+    read = Read(log, line(timestamp_ns=1) + json.dumps(damaged))
+
+    assert 1 == len(read.events) == len(read.said)
+    assert count == read._warnings.adds_left_out
+
+
 @pytest.mark.parametrize("count, is_said", [(99, False), (100, True), (101, False)])
 def test_a_history_as_long_as_lnds_limit_may_go_on(log: Path, count: int, is_said: bool) -> None:
     """It is the default of `--max_events`, which is easily overlooked."""

@@ -19,7 +19,7 @@ from lnmailbox.wire import ShortChannelID
 from .failure_names import FAILURE_DETAILS, WIRE_FAILURES
 from .fields import UINT32_MAX, NoEvent, in_snake_case, names_of, shown, uint
 
-__all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Origin"]
+__all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Origin", "is_like_add"]
 
 NO_FIELD = "no event field"
 """Why an object is no event, nor a damaged one."""
@@ -161,6 +161,13 @@ def _numbered_origin(value: object) -> Origin:
     if type(value) is int and 0 <= value < len(_NUMBERED_ORIGINS):
         return _NUMBERED_ORIGINS[value]
     raise NoEvent("unknown event_type", shown(value))
+
+
+def is_like_add(fields: dict[str, Any]) -> bool:
+    """Return whether an object that is no event would be an Add, if it were none the worse."""
+    if type(result := fields.get("result")) is dict:
+        fields = result
+    return not fields.keys().isdisjoint(("forward_event", "forwardEvent", "chan_id_in"))
 
 
 def _kind(fields: dict[str, Any]) -> tuple[Kind | None, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .causes import cause_of_fields, node_error
 from .chunks import UnusableLog, open_log, read_chunks
-from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent
+from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent, is_like_add
 from .fields import NoEvent, in_snake_case
 from .forwards import ForwardParser
 from .objects import ObjectCutter
@@ -169,6 +169,8 @@ class LogFile:
             if cause is not None:
                 self._complain(cause, line)
                 return
+        elif is_like_add(fields):
+            self._warnings.adds_left_out += 1
         self._complain(error.text, line, error.detail)
 
     def _complain(self, text: str, line: int, detail: str = "") -> None:

@@ -32,7 +32,8 @@ def read_events(paths: Sequence[str], warnings: LogWarnings) -> Iterator[HtlcEve
 
     Several files are merged; a file is open only while its events are due. Events out of order
     are sorted if at most `sorting.WINDOW` events of their file are between them and their place;
-    otherwise they are left out, and the Adds among them are counted in `warnings.adds_left_out`.
+    otherwise they are left out. `warnings.adds_left_out` counts the Adds among them, and those
+    whose fields are damaged.
     The same event at the same time counts once.
 
     Args:
