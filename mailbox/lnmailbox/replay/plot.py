@@ -77,12 +77,12 @@ def draw(path: str, outcome: Outcome, sketch: Sketch, *, top: int) -> None:
         figure = _figure(outcome, shown)
         svg = io.StringIO()
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": "lnmailbox"})
-    text = svg.getvalue().replace("</svg>", f"<style>{_dark()}</style>\n</svg>")
+    text = svg.getvalue().replace("<svg ", '<svg role="img" ', 1)
     title = f"<title>{escape(_title(outcome))}</title>\n"
+    text = text.replace(" <metadata>", f" {title} <metadata>", 1)
+    text = text.replace("</svg>", f"<style>{_dark()}</style>\n</svg>")
     with naming(path):
-        Path(path).write_text(
-            text.replace(" <metadata>", f" {title} <metadata>", 1), encoding="utf-8"
-        )
+        Path(path).write_text(text, encoding="utf-8")
 
 
 def _dark() -> str:
