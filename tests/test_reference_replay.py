@@ -26,7 +26,7 @@ def test_a_log_has_the_same_outcome(events):
 
 
 def test_an_add_that_is_on_offer_overtakes_a_reply(events):
-    """When a link takes many packets at once: ours decides when it takes (2). No packet is lost."""
+    """When a link takes many packets at once; ours decides when it takes (2). None is lost."""
     lnd = play_once(events, mailbox_factory=CourierMailBox).total
 
     assert (0, 0) == (lnd.lost, lnd.duplicated)

@@ -6,7 +6,7 @@ import pytest
 
 from lnmailbox.replay.events import Kind, Origin
 from lnmailbox.wire import ShortChannelID
-from playing import START, A, B, at, end, healthy, log, play
+from playing import START, A, B, Event, at, end, healthy, log, play
 
 
 def test_an_add_waits_for_a_link_that_is_back_in_time() -> None:
@@ -243,3 +243,16 @@ def test_time_may_take_long_steps_to_the_nanosecond() -> None:
     assert 2**64 - 2 == outcome.end_ns
     assert 1 == healthy(outcome)["adds_expired"]
     assert times[1] - 1 + 60_000_000_000 == outcome.failed[0].at_ns
+
+
+def test_a_circle_may_break_at_any_moment() -> None:
+    """Add and reply of one key in one mailbox: the Add is acked before the reply is there."""
+    circle: Event = {"outgoing_channel": A}
+    events = log(at(0, Kind.ADD, **circle), at(0.01, Kind.SETTLE, **circle), end(200))
+
+    for start in (0.005, 0.01, 0.04, 0.05, 0.06, 0.09, 0.1):
+        for kind in ("stall", "down"):
+            total = healthy(play(events, f"{kind} A:{start}:9"))
+
+            assert (1, 1) == (total["adds_delivered"], total["replies_delivered"])
+            assert total.get("redelivered", 0) == (start < 0.1)

@@ -2,7 +2,8 @@
 
 The input is a log of lnd's `SubscribeHtlcEvents`. In the order of the work: `reading` makes a
 stream of `events` of files (`chunks` of text, `objects` in it, `sorting` by time), `history`
-makes out what became of every HTLC, `outages` says when links are away, `simulation` plays it all
-by its `agenda` with a thread for each `link`, `ledger` keeps account, and `report` shows the
-`outcome`.
+makes out what became of every HTLC, and `outages` says when links are away. `simulation` plays it:
+the `switch` decides by the log and its `agenda` what happens, the `post` puts packets into
+mailboxes, and a `crew` of threads does the work of each `link`. The `ledger` keeps account of what
+mailboxes do, `endings` of what becomes of HTLCs, and `report` shows the `outcome`.
 """

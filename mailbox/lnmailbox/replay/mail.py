@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from lnmailbox import HTLCPacket, MailBox
+from lnmailbox import HTLCPacket
 from lnmailbox.wire import ShortChannelID
 
 from .history import Htlc
@@ -33,31 +33,19 @@ class Batch:
     mail: list[Mail] = attrs.field(factory=list)
 
 
-@attrs.define(eq=False, init=False)
+@attrs.define(eq=False)
 class Channel:
-    """One channel, its link, and what the switch knows of them.
-
-    Attributes:
-        reads: whether the link takes its mail; that is, neither outage lasts.
-        is_gone: whether the peer is gone.
-        batch: what the link has and commits to next; None if it has nothing.
-        is_noted: whether there is work for the link that was not handed over.
-        expires_ns: when its first Add expires, if that is noted.
-    """
+    """One channel, its link, and what the switch knows of them."""
 
     number: ShortChannelID
     link: Link
-    reads: bool
-    is_gone: bool
-    batch: Batch | None
-    is_noted: bool
-    expires_ns: int | None
-
-    def __init__(self, number: ShortChannelID, mailbox: MailBox) -> None:
-        self.number = number
-        self.link = Link(number, mailbox)
-        self.reads = True
-        self.is_gone = False
-        self.batch = None
-        self.is_noted = False
-        self.expires_ns = None
+    reads: bool = True
+    """Whether the link takes its mail: neither kind of outage lasts."""
+    is_gone: bool = False
+    """Whether the peer is gone."""
+    batch: Batch | None = None
+    """What the link has and commits to next; None if it has nothing."""
+    is_noted: bool = False
+    """Whether there is work for the link that was not handed over."""
+    has_expiry: bool = False
+    """Whether the agenda has a time at which Adds may expire: there is one at most."""

@@ -84,7 +84,7 @@ class Post:
         """Make a channel and its mailbox."""
         mailbox = self._orchestrator.get_or_create_mailbox(channel_id(number), number)
         self._orchestrator.bind_live_short_chan_id(mailbox, channel_id(number), number)
-        channel = self.channels[number] = Channel(number, mailbox)
+        channel = self.channels[number] = Channel(number, Link(number, mailbox))
         return channel
 
     def move_to(self, at_ns: int) -> None:

@@ -82,7 +82,10 @@ class Switch:
             if rank is Rank.COMMITMENT:
                 self._commit(agenda.take_commitment())
             elif rank is Rank.EXPIRY:
-                self._expire(agenda.take_expiries())
+                channels = agenda.take_expiries()
+                for channel in channels:
+                    channel.has_expiry = False
+                self._expire(channels)
             else:
                 self._change(agenda.take_changes())
         self._move_to(at_ns)
@@ -130,15 +133,12 @@ class Switch:
         add = Mail(add_packet(htlc), htlc, self._now_ns, True)
         self._open[htlc] = add
         self._put(channel, add)
-        if not channel.reads and channel.expires_ns is None:
+        if not channel.reads:
             self._note_expiry(channel)
 
     def _expire(self, channels: Iterable[Channel]) -> None:
         """Fail the Adds that wait in these mailboxes and are due."""
         now_ns = self._now_ns
-        for channel in channels:
-            if channel.expires_ns == now_ns:
-                channel.expires_ns = None
         away = [channel for channel in channels if not channel.reads]
         due = [
             self._mail[packet] for channel in away for packet in channel.link.account.due(now_ns)
@@ -273,9 +273,12 @@ class Switch:
         return [self._mail[packet] for packet in channel.link.account.undelivered]
 
     def _note_expiry(self, channel: Channel) -> None:
+        """Note when the first Add expires, unless an earlier time is noted."""
+        if channel.has_expiry:
+            return  # deadlines come in the order of arrival
         at_ns = channel.link.account.next_deadline_ns
-        if at_ns is not None and (channel.expires_ns is None or at_ns < channel.expires_ns):
-            channel.expires_ns = at_ns
+        if at_ns is not None:
+            channel.has_expiry = True
             self._agenda.note_expiry(at_ns, channel)
 
     def _channel(self, number: ShortChannelID) -> Channel:
