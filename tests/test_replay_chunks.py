@@ -154,7 +154,7 @@ def test_text_comes_as_soon_as_it_is_there() -> None:
 def test_a_member_whose_text_fills_a_piece_is_read_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """zlib may hold back text though it has all of the data."""
+    """zlib keeps data back until there is room for its text."""
     data = gzip.compress(b"x" * 10_000)
     for size in 1, 64, 5_000, 10_000:
         monkeypatch.setattr(chunks, "_MAX_INFLATED", size)

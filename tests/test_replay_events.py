@@ -182,7 +182,7 @@ def test_the_ids_of_many_channels_are_not_kept_for_ever(monkeypatch: pytest.Monk
     ]
 
     assert [1, 0, 2, 3, 4, 1, 0] == [event.incoming_channel for event in events]
-    assert events[0].incoming_channel == events[5].incoming_channel
+    assert len(parser._channels) <= 3
 
 
 @pytest.mark.parametrize("value", [True, 1.0])

@@ -93,6 +93,7 @@ def test_equal_forwards_without_id_are_told_apart_by_their_order() -> None:
 
     assert 5 == len(set(ids))
     assert ids[:4] == again
+    assert 1 == len(one._equal)  # those of one instant
 
 
 @pytest.mark.parametrize(

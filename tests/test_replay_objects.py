@@ -55,6 +55,7 @@ CAMEL = {"lastOffsetIndex": "2", "forwardingEvents": [{"a": 1}, {"a": {"b": 2}}]
         (json.dumps(HISTORY, indent=4), [3, 6]),
         (json.dumps(CAMEL, indent=4), [4, 7]),
         (json.dumps({"forwarding_events": [{"a": 1}, {"a": 2}]}), [1, 1]),
+        (json.dumps(HISTORY, indent=4).replace(": 2\n}", ": 2\n\n}\n") + '{"a": 3}', [3, 6, 15]),
         ('{"a": "} {[\\""}\n{"a": "\\u00e9"}', [1, 2]),
     ],
 )

@@ -94,6 +94,7 @@ class Files:
 def test_files_are_merged_by_time() -> None:
     """Whichever of them has the next event."""
     assert [1, 2, 3, 4, 5, 5, 6, 7, 9] == Files([1, 4, 5, 9], [2, 3, 7], [5, 6], []).merged()
+    assert [1, 2, 3, 4] == Files([1, 3], [2, 4]).merged()
     assert [] == Files().merged()
     assert [] == Files([], []).merged()
 
@@ -128,11 +129,12 @@ def test_the_same_event_counts_once() -> None:
         event(7, 5, Kind.SETTLE),
         add(7, 6, htlc_id=2),
         add(8, 7),
-        add(9, 8),
-        add(9, 9),
+        add(9, 8, htlc_id=2),
+        add(9, 9, htlc_id=2),
+        add(9, 10),
     ]
 
-    assert [1, 2, 4, 5, 7, 8] == kept(events, warnings)
+    assert [1, 2, 4, 5, 7, 8, 10] == kept(events, warnings)
     assert ["3 lines: the same event again, as when two files overlap (first: line 3)"] == [
         str(warning) for warning in warnings
     ]

@@ -120,7 +120,7 @@ def _members(chunks: Iterator[bytes], on_damage: Callable[[str], None]) -> Itera
             if not data:
                 return
             inflate = zlib.decompressobj(_WITH_GZIP_HEADER)
-        elif not data and len(piece) < _MAX_INFLATED:
+        elif not data:
             data = next(chunks, b"")
             if not data:
                 on_damage("the compressed data ends too early")
