@@ -24,9 +24,9 @@ class Progress:
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
-        self._is_shown = sys.stderr.isatty()
-        self._started = self._due = time.monotonic()
-        self._due += _FIRST
+        self._is_shown = sys.stderr is not None and sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._due = self._started + _FIRST
         self._width = 0
 
     def __enter__(self) -> Progress:
@@ -36,12 +36,14 @@ class Progress:
         if self._width:
             self._write("")
 
-    def tick(self, done: int | None = None) -> None:
-        """Renew the line if it is due, with the number of what is done, if given."""
+    def tick(self, done: int | str | None = None) -> None:
+        """Renew the line if it is due, with what is done so far: a number, a text, or the time."""
         now = time.monotonic()
         if self._is_shown and now >= self._due:
             self._due = now + _NEXT
-            so_far = f"{now - self._started:.0f} s" if done is None else f"{done:,}"
+            if done is None:
+                done = f"{now - self._started:.0f} s"
+            so_far = done if isinstance(done, str) else f"{done:,}"
             self._write(f"lnmailbox: {self._doing}: {so_far}")
 
     def count(self, items: Iterable[_T]) -> Iterator[_T]:
