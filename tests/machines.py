@@ -250,7 +250,8 @@ class MailBoxMachine(Machine):
         box._replies._check()
         box._adds._check()
 
-        assert plain.expire() == fails
+        expected = plain.expire()
+        assert expected == fails, (expected, fails)
         replies, adds = plain.of("reply"), plain.of("add")
         assert [item.number for item in replies + adds] == self.kept()
         due = [item for item in plain.of("add", "waiting") if item.deadline <= plain.now]

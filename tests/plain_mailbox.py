@@ -93,7 +93,8 @@ class PlainMailBox:
     def take(self, count):
         if self.stopped:
             return STOPPED
-        mail = (self.of("reply", "waiting") + self.of("add", "waiting")) * self.running
+        adds = [item for item in self.of("add", "waiting") if item.deadline > self.now]
+        mail = (self.of("reply", "waiting") + adds) * self.running
         for item in mail[:count]:
             self.counts["redelivered"] += item.was_delivered
             item.place, item.was_delivered = "link", True

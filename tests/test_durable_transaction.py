@@ -7,7 +7,7 @@ import pytest
 from durable import Boxes, Connection, kill, open_journal, sqlite_error
 from lnmailbox import JournalError
 from lnmailbox.keeping import commits
-from lnmailbox.testing import Call, blocked, wait_until_quiet
+from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
 
 
@@ -376,3 +376,20 @@ def test_a_transaction_that_nobody_ends_is_undone_by_the_next_call(node, call):
     assert waiting.result()
     assert ([], [1, 4] if call == "add_packet" else [1]) == on_disk(node)
     assert [1] == numbers(drain(box.packet_outbox))[:1]
+
+
+def test_an_overdue_add_that_was_acked_in_vain_is_failed_at_once(node):
+    """Not after the delay for those that could not be failed."""
+    box, gate = node.box(), Gate()
+    box.add_packet(add(1))
+    node.switch.when["fetch_update"] = gate.pass_through
+    with pytest.raises(ZeroDivisionError), node.journal.transaction():
+        node.clock.advance(EXPIRY)
+        gate.wait_until_reached()
+        assert box.ack_packet(key(1))
+        raise ZeroDivisionError
+    node.switch.when.clear()
+    gate.open()
+
+    assert [1] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)

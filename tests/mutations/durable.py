@@ -110,7 +110,7 @@ DURABLE = [
     Mutant(
         "after a transaction that failed, what it wanted to ack is out of reach",
         "mailboxes/arrivals.py",
-        "                    mailbox._desk._give_up_locked(claim)\n",
+        "                    mailbox._desk.give_back_locked(claim)\n",
         "                    pass\n",
         "durable_transaction",
     ),

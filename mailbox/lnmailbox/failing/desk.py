@@ -277,6 +277,11 @@ class ReturnsDesk:
                 self.try_again_later()
             raise
 
+    def give_back_locked(self, claim: Claim) -> None:
+        """End a claim of somebody who did not want to fail the Add. If it is due, it is now."""
+        self._adds.give_up(claim, self._now_ns())
+        self.watch_locked(self._adds.next_deadline())
+
     def _give_up_locked(self, claim: Claim) -> None:
         adds = self._adds
         self._outbox._ring_locked()

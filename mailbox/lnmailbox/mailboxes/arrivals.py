@@ -70,7 +70,7 @@ class Acks(Ticket):
             mailbox._packet_outbox._ring_all_locked()
             for shelf, claim in self.claims:
                 if shelf is mailbox._adds:
-                    mailbox._desk._give_up_locked(claim)
+                    mailbox._desk.give_back_locked(claim)
                 else:
                     shelf.give_up(claim, NEVER)
 
