@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from time import process_time
 
-from lnmailbox.replay.reading import read_events
-from lnmailbox.replay.simulation import simulate
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.playing.simulation import simulate
+from lnmailbox.replay.reading.logs import read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
 
 from .harness import ratio, take_turns
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lnmailbox.replay.events import Kind
-from lnmailbox.replay.history import Htlc, Result
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outcome import EndedHtlc, Ending, HeldReply, Outcome
+from lnmailbox.replay.playing.history import Htlc, Result
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outcome import EndedHtlc, Ending, HeldReply, Outcome
+from lnmailbox.replay.reading.events import Kind
 from lnmailbox.wire import ShortChannelID
 
 __all__ = ["NS", "OWN", "START", "A", "B", "ended", "held", "htlc", "outcome"]

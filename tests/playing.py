@@ -7,13 +7,13 @@ from typing import Any
 
 import attrs
 
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
-from lnmailbox.replay.history import Htlc
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outages import Outages, parse_down, parse_flap, parse_stall
-from lnmailbox.replay.outcome import Outcome
-from lnmailbox.replay.simulation import simulate
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.playing.history import Htlc
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outages import Outages, parse_down, parse_flap, parse_stall
+from lnmailbox.replay.playing.outcome import Outcome
+from lnmailbox.replay.playing.simulation import simulate
+from lnmailbox.replay.reading.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
 
 __all__ = [

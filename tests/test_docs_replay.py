@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from lnmailbox.__main__ import _parser, main
-from lnmailbox.replay.as_csv import COLUMNS
-from lnmailbox.replay.outages import Absence
-from lnmailbox.replay.outcome import Ending
-from lnmailbox.replay.post import HAND_OVER_AT
-from lnmailbox.replay.switch import COMMIT_INTERVAL_NS
+from lnmailbox.replay.playing.outages import Absence
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.playing.post import HAND_OVER_AT
+from lnmailbox.replay.playing.switch import COMMIT_INTERVAL_NS
+from lnmailbox.replay.telling.as_csv import COLUMNS
 from pages import quoted, rows
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lnmailbox.replay.events import Kind
-from lnmailbox.replay.log_file import HOPELESS_CHARACTERS, HOPELESS_LINES
-from lnmailbox.replay.objects import MAX_OBJECT
-from lnmailbox.replay.reading import RECORD_LINE, read_events
-from lnmailbox.replay.sorting import WINDOW
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading.events import Kind
+from lnmailbox.replay.reading.log_file import HOPELESS_CHARACTERS, HOPELESS_LINES
+from lnmailbox.replay.reading.logs import RECORD_LINE, read_events
+from lnmailbox.replay.reading.objects import MAX_OBJECT
+from lnmailbox.replay.reading.sorting import WINDOW
+from lnmailbox.replay.reading.warnings import LogWarnings
 
 
 @pytest.fixture(scope="module")

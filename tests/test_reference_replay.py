@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lnmailbox.reference import CourierMailBox
-from lnmailbox.replay.reading import read_events
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading.logs import read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
 from playing import plain, play_once
 
 

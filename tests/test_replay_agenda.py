@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from lnmailbox.replay.agenda import NEVER, Agenda, Rank
-from lnmailbox.replay.outages import Absence, Change
+from lnmailbox.replay.playing.agenda import NEVER, Agenda, Rank
+from lnmailbox.replay.playing.outages import Absence, Change
 
 
 def change(at_ns: int) -> Change:

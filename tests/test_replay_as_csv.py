@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lnmailbox.replay.as_csv import COLUMNS, CsvFile
-from lnmailbox.replay.outcome import Ending
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.telling.as_csv import COLUMNS, CsvFile
 from outcomes import NS, OWN, START, ended
 
 needs_dev_full = pytest.mark.skipif(

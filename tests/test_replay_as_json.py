@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lnmailbox.replay.as_json import json_report
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outcome import Ending
-from lnmailbox.replay.warnings import LogWarning
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.reading.warnings import LogWarning
+from lnmailbox.replay.telling.as_json import json_report
 from outcomes import NS, OWN, START, A, B, ended, held, outcome
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.causes import (
+from lnmailbox.replay.reading.causes import (
     cause_of_data,
     cause_of_fields,
     cause_of_line,

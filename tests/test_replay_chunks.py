@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lnmailbox.replay import chunks
-from lnmailbox.replay.chunks import UnusableLog, open_log, read_chunks
+from lnmailbox.replay.reading import chunks
+from lnmailbox.replay.reading.chunks import UnusableLog, open_log, read_chunks
 
 TEXT = "".join(f'{{"number": {number}, "name": "é €"}}\n' for number in range(3_000))
 DATA = TEXT.encode()

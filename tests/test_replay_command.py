@@ -17,7 +17,8 @@ import pytest
 
 import lnmailbox
 from lnmailbox.__main__ import main
-from lnmailbox.replay import command, journaling
+from lnmailbox.replay import command
+from lnmailbox.replay.playing import journaling
 from lnmailbox.testing import PATIENCE
 from logs import SETTLED, event
 
@@ -321,7 +322,7 @@ def test_without_matplotlib_a_picture_is_refused_at_once(
 ) -> None:
     """With what to install; nothing is replayed."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "lnmailbox.replay.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "lnmailbox.replay.telling.plot", raising=False)
 
     assert 2 == main(["replay", str(log), "--plot", str(tmp_path / "replay.svg")])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.crew import Crew, Stalled
+from lnmailbox.replay.playing.crew import Crew, Stalled
 from lnmailbox.testing.threads import PATIENCE
 from lnmailbox.wire import ShortChannelID
 

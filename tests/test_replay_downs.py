@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lnmailbox import HTLCPacket, MemoryMailBox
-from lnmailbox.replay import history as history_module
-from lnmailbox.replay.events import Kind, Origin
-from lnmailbox.replay.outcome import EndedHtlc, Ending
+from lnmailbox.replay.playing import history as history_module
+from lnmailbox.replay.playing.outcome import EndedHtlc, Ending
+from lnmailbox.replay.reading.events import Kind, Origin
 from lnmailbox.wire import ShortChannelID, UnknownNextPeer, UpdateFailHTLC, encode_failure
 from playing import START, A, B, at, end, healthy, log, nonzero, play, play_once
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.events import EventParser, HtlcEvent, Kind, Origin
-from lnmailbox.replay.fields import NoEvent
+from lnmailbox.replay.reading.events import EventParser, HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.fields import NoEvent
 from lnmailbox.wire import ShortChannelID
 
 FORWARD = {
@@ -172,7 +172,7 @@ def test_a_name_of_a_failure_is_capitals(value: Any) -> None:
 
 def test_the_ids_of_many_channels_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser forgets them when there are too many, and knows them again."""
-    monkeypatch.setattr("lnmailbox.replay.events._MAX_CHANNELS", 3)
+    monkeypatch.setattr("lnmailbox.replay.reading.events._MAX_CHANNELS", 3)
     parser = EventParser()
     ids = ["1", None, "2", "3", "4", "1", None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lnmailbox.replay.failure_names import FAILURE_DETAILS, WIRE_FAILURES
+from lnmailbox.replay.reading.failure_names import FAILURE_DETAILS, WIRE_FAILURES
 
 
 def test_each_name_has_lnds_number() -> None:

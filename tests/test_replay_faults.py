@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, MemoryMailBox
-from lnmailbox.replay.events import HtlcEvent, Kind
-from lnmailbox.replay.outcome import Outcome
+from lnmailbox.replay.playing.outcome import Outcome
+from lnmailbox.replay.reading.events import HtlcEvent, Kind
 from playing import B, at, end, log, nonzero, play, play_once
 
 

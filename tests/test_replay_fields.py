@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.fields import NoEvent, in_snake_case, names_of, shown, uint
+from lnmailbox.replay.reading.fields import NoEvent, in_snake_case, names_of, shown, uint
 
 
 @pytest.mark.parametrize("value", [0, 7, 2**64 - 1, "0", "007", "18446744073709551615"])

@@ -14,12 +14,13 @@ import pytest
 
 from lnmailbox.__main__ import main
 from lnmailbox.inspecting import progress
-from lnmailbox.replay import forecast_command, history
-from lnmailbox.replay.forecast import Windows
-from lnmailbox.replay.outages import Absence, Outage
-from lnmailbox.replay.reading import read_events
-from lnmailbox.replay.simulation import simulate
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay import forecast_command
+from lnmailbox.replay.playing import history
+from lnmailbox.replay.playing.outages import Absence, Outage
+from lnmailbox.replay.playing.simulation import simulate
+from lnmailbox.replay.reading.logs import read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
+from lnmailbox.replay.telling.forecast import Windows
 from lnmailbox.wire import ShortChannelID
 from logs import event, forward
 
@@ -227,7 +228,7 @@ def test_accounts_that_do_not_hold_and_adds_left_out_are_told(
     """Status 1."""
     import attrs
 
-    from lnmailbox.replay import forecast
+    from lnmailbox.replay.telling import forecast
 
     simulate = forecast.simulate
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.events import EventParser, HtlcEvent, Kind, Origin
-from lnmailbox.replay.fields import NoEvent
-from lnmailbox.replay.forwards import ForwardParser
+from lnmailbox.replay.reading.events import EventParser, HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.fields import NoEvent
+from lnmailbox.replay.reading.forwards import ForwardParser
 from lnmailbox.wire import ShortChannelID
 
 OLD = {

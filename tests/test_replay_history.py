@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay import history as history_module
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
-from lnmailbox.replay.history import History, Progress, Result, Step
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.playing import history as history_module
+from lnmailbox.replay.playing.history import History, Progress, Result, Step
+from lnmailbox.replay.reading.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
 
 IN = ShortChannelID(1, 0, 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.interrupts import Interrupts
+from lnmailbox.replay.playing.interrupts import Interrupts
 from lnmailbox.testing.threads import Call
 
 

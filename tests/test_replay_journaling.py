@@ -13,7 +13,7 @@ from durable import Boxes
 from lnmailbox import JournalError
 from lnmailbox.__main__ import main
 from lnmailbox.replay import command
-from lnmailbox.replay.journaling import mailboxes
+from lnmailbox.replay.playing.journaling import mailboxes
 from lnmailbox.testing.conformance.base import add
 from logs import SETTLED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from lnmailbox.replay.ledger import Account, Counts
+from lnmailbox.replay.playing.ledger import Account, Counts
 
 
 def nonzero(counts: Counts) -> dict[str, int]:

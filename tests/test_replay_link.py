@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from lnmailbox import CircuitKey, HTLCPacket, MailBoxConfig, ManualClock, MemoryMailBox
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.link import Link
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.link import Link
 from lnmailbox.wire import ChannelUpdate, ShortChannelID, UpdateAddHTLC, UpdateFailHTLC
 
 CHANNEL = ShortChannelID(1, 2, 3)

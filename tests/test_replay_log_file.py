@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay import log_file
-from lnmailbox.replay.chunks import UnusableLog
-from lnmailbox.replay.events import Kind
-from lnmailbox.replay.log_file import LogFile, earliest_ns
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading import log_file
+from lnmailbox.replay.reading.chunks import UnusableLog
+from lnmailbox.replay.reading.events import Kind
+from lnmailbox.replay.reading.log_file import LogFile, earliest_ns
+from lnmailbox.replay.reading.warnings import LogWarnings
 
 FORWARD = {"chan_id_in": "1", "chan_id_out": "2", "timestamp": "5", "amt_in": "2", "amt_out": "1"}
 ONE_KIND = (

@@ -13,13 +13,20 @@ from typing import Any
 import pytest
 
 from lnmailbox import SQLiteJournal
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outages import Absence, Flap, Outage, Outages, parse_down, parse_stall
-from lnmailbox.replay.outcome import Ending, Outcome
-from lnmailbox.replay.packets import CODEC
-from lnmailbox.replay.reading import read_events
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outages import (
+    Absence,
+    Flap,
+    Outage,
+    Outages,
+    parse_down,
+    parse_stall,
+)
+from lnmailbox.replay.playing.outcome import Ending, Outcome
+from lnmailbox.replay.playing.packets import CODEC
+from lnmailbox.replay.reading.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.logs import read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
 from playing import plain, play_once
 from playing import play as play_both_ways

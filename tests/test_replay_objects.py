@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay.objects import MAX_OBJECT, ObjectCutter
+from lnmailbox.replay.reading.objects import MAX_OBJECT, ObjectCutter
 
 
 class Cut:

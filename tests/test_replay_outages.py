@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from lnmailbox.replay.outages import (
+from lnmailbox.replay.playing.outages import (
     Absence,
     Change,
     Flap,
@@ -17,7 +17,7 @@ from lnmailbox.replay.outages import (
     parse_flap,
     parse_stall,
 )
-from lnmailbox.replay.times import NS
+from lnmailbox.replay.playing.times import NS
 from lnmailbox.wire import ShortChannelID
 
 CHANNEL = ShortChannelID(880000, 1, 1)

@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outages import Absence
-from lnmailbox.replay.outcome import Ending, Outcome
-from lnmailbox.replay.plot import COLORS, draw
-from lnmailbox.replay.sketch import Sketch
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outages import Absence
+from lnmailbox.replay.playing.outcome import Ending, Outcome
+from lnmailbox.replay.telling.plot import COLORS, draw
+from lnmailbox.replay.telling.sketch import Sketch
 from outcomes import NS, A, B, ended, outcome
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 import pytest
 
-from lnmailbox.replay.events import HtlcEvent, Kind
-from lnmailbox.replay.reading import RECORD_LINE, UnusableLog, read_events
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading.events import HtlcEvent, Kind
+from lnmailbox.replay.reading.logs import RECORD_LINE, UnusableLog, read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lnmailbox.replay import chunks
-from lnmailbox.replay.reading import UnusableLog, read_events
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading import chunks
+from lnmailbox.replay.reading.logs import UnusableLog, read_events
+from lnmailbox.replay.reading.warnings import LogWarnings
 
 FORWARDS = [
     {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.history import Result
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outcome import Ending
-from lnmailbox.replay.report import text_report
+from lnmailbox.replay.playing.history import Result
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.telling.report import text_report
 from lnmailbox.wire import ShortChannelID
 from outcomes import OWN, A, B, ended, held, outcome
 

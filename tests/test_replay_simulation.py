@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from lnmailbox import CircuitKey, HTLCPacket, MemoryMailBox
-from lnmailbox.replay import history as history_module
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
-from lnmailbox.replay.history import Progress
-from lnmailbox.replay.post import HAND_OVER_AT
-from lnmailbox.replay.simulation import simulate
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.playing import history as history_module
+from lnmailbox.replay.playing.history import Progress
+from lnmailbox.replay.playing.post import HAND_OVER_AT
+from lnmailbox.replay.playing.simulation import simulate
+from lnmailbox.replay.reading.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID, UpdateAddHTLC, UpdateFailHTLC, UpdateFulfillHTLC
 from playing import START, A, B, Event, at, end, healthy, log, nonzero, play, play_once
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from lnmailbox.replay.outages import Absence
-from lnmailbox.replay.sketch import Away, Sketch, thinned
+from lnmailbox.replay.playing.outages import Absence
+from lnmailbox.replay.telling.sketch import Away, Sketch, thinned
 from outcomes import A, B
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lnmailbox.replay import sorting
-from lnmailbox.replay.events import HtlcEvent, Kind, Origin
-from lnmailbox.replay.sorting import Source, merged, sorted_blocks, without_repeats
-from lnmailbox.replay.warnings import LogWarnings
+from lnmailbox.replay.reading import sorting
+from lnmailbox.replay.reading.events import HtlcEvent, Kind, Origin
+from lnmailbox.replay.reading.sorting import Source, merged, sorted_blocks, without_repeats
+from lnmailbox.replay.reading.warnings import LogWarnings
 from lnmailbox.wire import ShortChannelID
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lnmailbox.replay.sources import is_one_of, rereadable
+from lnmailbox.replay.reading.sources import is_one_of, rereadable
 
 
 def test_a_file_is_read_where_it_is(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.events import Kind, Origin
+from lnmailbox.replay.reading.events import Kind, Origin
 from lnmailbox.wire import ShortChannelID
 from playing import START, A, B, Event, at, end, healthy, log, play
 

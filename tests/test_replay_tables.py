@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.tables import age, moment, paragraph, sat, table
+from lnmailbox.replay.telling.tables import age, moment, paragraph, sat, table
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lnmailbox.replay.history import Result
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.outages import Absence
-from lnmailbox.replay.outcome import Ending
-from lnmailbox.replay.sketch import Away, Sketch
-from lnmailbox.replay.timeline import BINS, Mark, lines
+from lnmailbox.replay.playing.history import Result
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.playing.outages import Absence
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.telling.sketch import Away, Sketch
+from lnmailbox.replay.telling.timeline import BINS, Mark, lines
 from lnmailbox.wire import ShortChannelID
 from outcomes import NS, A, B, ended, outcome
 

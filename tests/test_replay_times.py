@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.times import NS, parse_length, parse_moment, parse_seconds
+from lnmailbox.replay.playing.times import NS, parse_length, parse_moment, parse_seconds
 
 DAY = 1_759_968_000 * NS  # 2025-10-09 in UTC
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.ledger import Counts
-from lnmailbox.replay.verdict import exit_status, is_complete, not_played, verdict
+from lnmailbox.replay.playing.ledger import Counts
+from lnmailbox.replay.telling.verdict import exit_status, is_complete, not_played, verdict
 from outcomes import A, outcome
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from lnmailbox.replay.virtual_clock import VirtualClock
+from lnmailbox.replay.playing.virtual_clock import VirtualClock
 from lnmailbox.testing.threads import PATIENCE, Call
 
 

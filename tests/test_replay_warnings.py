@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.warnings import MAX_DISTINCT, LogWarning, LogWarnings
+from lnmailbox.replay.reading.warnings import MAX_DISTINCT, LogWarning, LogWarnings
 
 
 def texts(warnings: LogWarnings) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lnmailbox.replay.history import Result
-from lnmailbox.replay.outcome import Ending
-from lnmailbox.replay.windows import Loss, Risk, Tally, offsets
+from lnmailbox.replay.playing.history import Result
+from lnmailbox.replay.playing.outcome import Ending
+from lnmailbox.replay.telling.windows import Loss, Risk, Tally, offsets
 from outcomes import NS, OWN, A, B, ended
 
 MINUTE = 60 * NS

@@ -9,19 +9,19 @@ from typing import Any
 
 from ..console import UNUSABLE, argument, complain, say
 from ..errors import JournalError
-from .as_csv import CsvFile
-from .as_json import json_report
-from .journaling import mailboxes
 from .options import DEFAULT_EXPIRY, add_log, parse_expiry, show, shown_progress
-from .outages import parse_down, parse_flap, parse_stall
-from .outcome import Outcome
-from .reading import RECORD_LINE, UnusableLog, read_events
-from .report import text_report
-from .simulation import simulate
-from .sketch import Sketch
-from .sources import check_stdin, is_one_of
-from .verdict import exit_status
-from .warnings import LogWarnings
+from .playing.journaling import mailboxes
+from .playing.outages import parse_down, parse_flap, parse_stall
+from .playing.outcome import Outcome
+from .playing.simulation import simulate
+from .reading.logs import RECORD_LINE, UnusableLog, read_events
+from .reading.sources import check_stdin, is_one_of
+from .reading.warnings import LogWarnings
+from .telling.as_csv import CsvFile
+from .telling.as_json import json_report
+from .telling.report import text_report
+from .telling.sketch import Sketch
+from .telling.verdict import exit_status
 
 __all__ = ["add_replay_command"]
 
@@ -163,7 +163,7 @@ def _played(
 
 def _drawing() -> Callable[..., None]:
     try:
-        from .plot import draw
+        from .telling.plot import draw
     except ImportError as error:
         raise _Unusable(
             f"--plot needs matplotlib ({error}): pip install 'lnmailbox[plot]'"

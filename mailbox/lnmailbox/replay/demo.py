@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..console import say
-from .outages import Outage, parse_down, parse_stall
-from .outcome import Outcome
-from .reading import read_events
-from .report import text_report
-from .simulation import simulate
-from .tables import sat
-from .verdict import exit_status, verdict
-from .warnings import LogWarnings
+from .playing.outages import Outage, parse_down, parse_stall
+from .playing.outcome import Outcome
+from .playing.simulation import simulate
+from .reading.logs import read_events
+from .reading.warnings import LogWarnings
+from .telling.report import text_report
+from .telling.tables import sat
+from .telling.verdict import exit_status, verdict
 
 __all__ = ["SAMPLE", "add_demo_command"]
 

@@ -8,16 +8,16 @@ from functools import partial
 from typing import Any
 
 from ..console import UNUSABLE, argument, complain, say
-from .events import HtlcEvent
-from .forecast import Forecast, Unforeseeable, forecast
-from .forecast_report import forecast_json, forecast_text
-from .history import Progress
 from .options import DEFAULT_EXPIRY, add_log, parse_expiry, parse_top, show, shown_progress
-from .outages import Absence
-from .reading import UnusableLog, read_events
-from .sources import rereadable
-from .times import parse_length
-from .warnings import LogWarnings
+from .playing.history import Progress
+from .playing.outages import Absence
+from .playing.times import parse_length
+from .reading.events import HtlcEvent
+from .reading.logs import UnusableLog, read_events
+from .reading.sources import rereadable
+from .reading.warnings import LogWarnings
+from .telling.forecast import Forecast, Unforeseeable, forecast
+from .telling.forecast_report import forecast_json, forecast_text
 
 __all__ = ["add_forecast_command"]
 

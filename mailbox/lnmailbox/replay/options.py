@@ -9,11 +9,11 @@ from typing import Any
 
 from ..console import argument, complain
 from ..inspecting.progress import Progress as ProgressLine
-from .history import Progress
-from .report import TOP
-from .tables import moment
-from .times import parse_moment
-from .warnings import LogWarning
+from .playing.history import Progress
+from .playing.times import parse_moment
+from .reading.warnings import LogWarning
+from .telling.report import TOP
+from .telling.tables import moment
 
 __all__ = ["DEFAULT_EXPIRY", "add_log", "parse_expiry", "parse_top", "show", "shown_progress"]
 

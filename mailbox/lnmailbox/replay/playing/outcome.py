@@ -8,10 +8,10 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import Kind
+from ..reading.events import Kind
+from ..reading.warnings import LogWarning
 from .history import Htlc, Result
 from .ledger import Counts
-from .warnings import LogWarning
 
 __all__ = ["EndedHtlc", "Ending", "HeldReply", "Outcome"]
 

@@ -18,9 +18,10 @@ from typing import Literal
 
 from lnmailbox import MailBox, MailBoxConfig, MemoryMailBox
 
+from ..reading.events import HtlcEvent
+from ..reading.warnings import LogWarnings
 from .agenda import Agenda
 from .endings import Endings
-from .events import HtlcEvent
 from .history import History, Progress, Step
 from .interrupts import Interrupts
 from .mail import Batch, Channel
@@ -29,7 +30,6 @@ from .outcome import EndedHtlc, HeldReply, Outcome
 from .post import GivenUp, Post
 from .recording import Recorder, Recording
 from .switch import Switch
-from .warnings import LogWarnings
 
 __all__ = ["simulate"]
 

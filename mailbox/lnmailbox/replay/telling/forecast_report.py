@@ -10,9 +10,9 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
+from ..playing.outages import Absence
 from .as_json import VERSION, warning_json
 from .forecast import Forecast
-from .outages import Absence
 from .tables import age, date, moment, paragraph, sat, table
 from .windows import Loss, Risk
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lnmailbox.wire import ShortChannelID
 
-from .ledger import Counts
-from .outcome import EndedHtlc, HeldReply, Outcome
+from ..playing.ledger import Counts
+from ..playing.outcome import EndedHtlc, HeldReply, Outcome
 from .tables import age, moment, paragraph, sat, table
 from .verdict import not_played, verdict
 

@@ -8,7 +8,7 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .outages import Absence
+from ..playing.outages import Absence
 
 __all__ = ["Away", "Sketch", "thinned"]
 

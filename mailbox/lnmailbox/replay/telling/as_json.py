@@ -11,12 +11,12 @@ from typing import Any
 
 import attrs
 
-from .history import Htlc
-from .ledger import Counts
-from .outcome import EndedHtlc, HeldReply, Outcome
+from ..playing.history import Htlc
+from ..playing.ledger import Counts
+from ..playing.outcome import EndedHtlc, HeldReply, Outcome
+from ..reading.warnings import LogWarning
 from .tables import date
 from .verdict import is_complete, not_played, verdict
-from .warnings import LogWarning
 
 __all__ = ["VERSION", "json_report", "warning_json"]
 

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..console import naming
-from .outcome import Ending, Outcome
+from ...console import naming
+from ..playing.outcome import Ending, Outcome
 from .sketch import Sketch
 from .tables import age, moment, sat
 from .timeline import Line, lines

@@ -15,8 +15,8 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import COUNTED_ONLY, HtlcEvent, Kind, Origin
-from .warnings import LogWarnings
+from ..reading.events import COUNTED_ONLY, HtlcEvent, Kind, Origin
+from ..reading.warnings import LogWarnings
 
 __all__ = ["LOOK_AHEAD", "REMEMBERED", "History", "Htlc", "Progress", "Result", "Step"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from ..console import naming
-from .outcome import EndedHtlc
+from ...console import naming
+from ..playing.outcome import EndedHtlc
 from .tables import date
 
 __all__ = ["COLUMNS", "CsvFile"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .outcome import Outcome
+from ..playing.outcome import Outcome
 
 __all__ = ["exit_status", "is_complete", "not_played", "verdict"]
 

@@ -13,7 +13,7 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .outcome import EndedHtlc
+from ..playing.outcome import EndedHtlc
 
 __all__ = ["Loss", "Risk", "Tally", "offsets"]
 

@@ -8,7 +8,7 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .outcome import EndedHtlc, Ending, Outcome
+from ..playing.outcome import EndedHtlc, Ending, Outcome
 from .sketch import Away, Sketch
 from .tables import sat
 

@@ -14,13 +14,13 @@ import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .events import HtlcEvent
-from .history import Progress
-from .outages import Absence, Change
-from .outcome import Outcome
-from .simulation import simulate
+from ..playing.history import Progress
+from ..playing.outages import Absence, Change
+from ..playing.outcome import Outcome
+from ..playing.simulation import simulate
+from ..reading.events import HtlcEvent
+from ..reading.warnings import LogWarning, LogWarnings
 from .tables import age
-from .warnings import LogWarning, LogWarnings
 from .windows import Risk, Tally, offsets
 
 __all__ = ["Forecast", "Unforeseeable", "forecast"]

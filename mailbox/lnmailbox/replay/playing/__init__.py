@@ -1,0 +1,1 @@
+"""Events through real mailboxes, in virtual time."""

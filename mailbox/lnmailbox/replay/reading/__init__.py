@@ -1,0 +1,1 @@
+"""Files as a stream of events, whatever they are."""

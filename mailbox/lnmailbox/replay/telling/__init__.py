@@ -1,0 +1,1 @@
+"""What came of it: for people, for programs, as a picture, and as a forecast."""
