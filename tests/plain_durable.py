@@ -4,16 +4,17 @@ from plain_mailbox import PlainMailBox
 
 
 class Fail:
-    def __init__(self, number):
-        self.number, self.is_handed_over = number, False
+    def __init__(self, number, arrived):
+        self.number, self.arrived, self.is_handed_over = number, arrived, False
 
 
 class PlainDurableMailBox(PlainMailBox):
-    """On disk are `rows`, packets in order of arrival, and `decided`, Fails."""
+    """On disk are `rows`, packets, and `decided`, Fails: both in order of the arrival."""
 
     def __init__(self, expiry, max_messages, lazy):
         self.lazy, self.drift = lazy, 0  # how far the date is ahead of the clock
         self.rows, self.decided, self.refuses = [], [], False
+        self.arrivals = []  # the numbers of all Adds
         super().__init__(expiry, max_messages)
 
     def begin(self):
@@ -51,8 +52,10 @@ class PlainDurableMailBox(PlainMailBox):
 
     def forward(self, number):
         self.commit()
-        self.decided.append(Fail(number))
-        self.hand_over(self.decided[-1])
+        last = max(i for i, arrived in enumerate(self.arrivals) if arrived == number)
+        fail = Fail(number, last)
+        self.decided = sorted([*self.decided, fail], key=lambda fail: fail.arrived)
+        self.hand_over(fail)
 
     def of(self, kind, place=None):
         """Return what is there. Nothing gets at what is acked in a transaction."""
@@ -63,6 +66,7 @@ class PlainDurableMailBox(PlainMailBox):
         wrong = super().add(*packets)
         for item in self.items[old:]:
             item.date = item.deadline + self.drift
+            self.arrivals += [item.number] * (item.kind == "add")
             item.place = "coming" if self.in_transaction else "waiting"
         if wrong is None and not self.in_transaction:
             self.commit()
