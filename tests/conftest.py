@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from lnmailbox.testing.threads import PATIENCE
 # A slow machine is no finding, and neither is the time that a first example takes.
 hypothesis.settings.register_profile("lnmailbox", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("lnmailbox")
+
+# In a job that runs in the background, a shell has Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parent.parent
 
