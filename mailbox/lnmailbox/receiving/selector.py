@@ -214,11 +214,12 @@ class MailSelector:
 
     def close(self) -> None:
         """Unregister all outboxes, and end every `select`. Idempotent."""
+        nothing: dict[Outbox[Any], tuple[SelectorKey, _Listener]] = {}
         with self._lock:
             self._ring_all_locked()
             self._closed = True
             registered = self._registered
-            self._registered = {}
+            self._registered = nothing
             self._news.clear()
             self._stopped.clear()
         for outbox, (_, listener) in registered.items():
