@@ -234,16 +234,16 @@ class Commits:
     def _kept(self) -> list[Ticket]:
         """Return what is queued and has happened in memory already."""
         with self._lock:
-            return [ticket for ticket in self._queue if ticket.keeps]
+            return _keeping(self._queue)
 
     def _drop_done(self) -> None:
         """Take out of the queue what a transaction has written."""
         with self._lock:
-            queue = [ticket for ticket in self._queue if not ticket.is_over]
+            queue = _not_over(self._queue)
             if len(queue) < len(self._queue):
+                lazy = _count_rows(_keeping(queue))
                 self._queue = queue
-                kept = [ticket.rows for ticket in queue if ticket.keeps]
-                self._lazy = sum(len(values) for rows in kept for values in rows.values())
+                self._lazy = lazy
 
     def _write(self, batch: Batch) -> None:
         try:
@@ -315,6 +315,21 @@ class Commits:
         if isinstance(who, Ticket) and who not in others:
             who.undone()
             who.is_over = True
+
+
+# Not inside `with lock`: there, Python 3.13.0 may take an interrupt of such a loop for elsewhere.
+
+
+def _keeping(tickets: list[Ticket]) -> list[Ticket]:
+    return [ticket for ticket in tickets if ticket.keeps]
+
+
+def _not_over(tickets: list[Ticket]) -> list[Ticket]:
+    return [ticket for ticket in tickets if not ticket.is_over]
+
+
+def _count_rows(tickets: list[Ticket]) -> int:
+    return sum(len(values) for ticket in tickets for values in ticket.rows.values())
 
 
 def _ring(ticket: Ticket) -> None:
