@@ -202,6 +202,24 @@ def test_a_closed_journal_is_refused_and_nothing_changes(node):
     assert "is closed" in repr(node.journal)
 
 
+def test_a_close_that_is_interrupted_can_be_repeated(path, monkeypatch):
+    journal = open_journal(path)
+    close = JournalFile.close
+    strikes = [KeyboardInterrupt]
+
+    def interrupted_once(file):
+        if strikes:
+            raise strikes.pop()
+        close(file)
+
+    monkeypatch.setattr(JournalFile, "close", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        journal.close()
+    journal.close()
+
+    open_journal(path).close()
+
+
 def test_a_closed_journal_cannot_read_what_an_earlier_process_left(path):
     node = Boxes(path)
     node.box().add_packet(add(1))

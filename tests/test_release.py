@@ -8,6 +8,7 @@ import pytest
 
 from durable import open_journal
 from lnmailbox import JournalError, MemoryMailBox
+from lnmailbox.reference import CourierMailBox
 from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import add, key, numbers, settle
 from node import Node, channel
@@ -130,3 +131,13 @@ def test_after_a_removal_has_begun_a_transaction_acks_nothing(durable_node):
             box.ack_packet(key(2))
 
     assert [2] == removal.result()
+
+
+def test_a_mailbox_of_another_kind_returns_what_is_unacked():
+    """It need not let go of it."""
+    node = Node(CourierMailBox)
+    box = node.live(1)
+    box.add_packet(settle(1))
+
+    assert [1] == remove(node)
+    node.orchestrator.stop()
