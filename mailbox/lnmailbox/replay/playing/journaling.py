@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lnmailbox import JournalError, MailBox, MailBoxConfig, MemoryMailBox
+
 from ...console import complain
-from ...contract import MailBox, MailBoxConfig
-from ...errors import JournalError
-from ...mailboxes.memory import MemoryMailBox
 from .packets import CODEC
 
 __all__ = ["mailboxes"]
