@@ -51,7 +51,7 @@ def add_demo_command(commands: Any) -> None:
 
 def _run(_: argparse.Namespace) -> int:
     outcomes = []
-    with as_file(files(__package__) / SAMPLE) as sample:
+    with as_file(files("lnmailbox.replay") / SAMPLE) as sample:
         for meaning, option, text in _STEPS:
             outages = [] if option is None else [_PARSERS[option](text)]
             arguments = [str(sample)] if option is None else [str(sample), f"--{option}", text]
