@@ -397,7 +397,7 @@ class Round:
                 except asyncio.TimeoutError:
                     continue
                 except MailBoxShuttingDown:
-                    await asyncio.sleep(0.001)
+                    self._wait_for_another(channel, box)  # the loop has nothing else to do
                     continue
                 self.handle(channel, box, items, dice)
 
