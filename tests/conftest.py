@@ -24,6 +24,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests: many of them call it."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
     """Fail the test that leaves a thread behind, with the names of those it left."""

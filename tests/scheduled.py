@@ -213,14 +213,12 @@ def installed() -> Iterator[None]:
         patch.setattr(bell, "_now_ns", lambda: _run.now)
         logging.disable()  # whose locks are real
         gc.collect()
-        gc.freeze()
         gc.disable()  # finalizers run at moments that no schedule knows
         try:
             yield
         finally:
             end_workers()
             gc.enable()
-            gc.unfreeze()
             logging.disable(logging.NOTSET)
 
 

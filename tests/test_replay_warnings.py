@@ -66,4 +66,4 @@ def test_none_are_no_warnings() -> None:
     warnings = LogWarnings()
 
     assert [] == list(warnings)
-    assert (0, 0, 0) == (warnings.total(), warnings.adds_left_out, warnings.settled_forwards)
+    assert (0, 0) == (warnings.total(), warnings.adds_left_out)

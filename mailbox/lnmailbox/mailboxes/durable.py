@@ -233,7 +233,7 @@ class DurableMailBox(BaseMailBox):
         try:
             with self._lock:
                 journal.require_open()
-                self._channel.require_mine()
+                self._require_mine_locked()
                 self._ack_locked(keys, gone)
             if gone:
                 ticket.rows = rows_gone(gone)
@@ -252,6 +252,10 @@ class DurableMailBox(BaseMailBox):
             raise
         return len(gone)
 
+    def _require_mine_locked(self) -> None:
+        if self._released is None:  # else there is nothing to ack, and the answer is no
+            self._channel.require_mine()
+
     def _ack_locked(self, keys: list[CircuitKey], gone: list[Entry]) -> None:
         replies, adds = self._reply_rows, self._add_rows
         for key in keys:
@@ -268,7 +272,7 @@ class DurableMailBox(BaseMailBox):
         assert mine is not None
         try:
             with self._lock:
-                self._channel.require_mine()
+                self._require_mine_locked()
                 self._claim_acked_locked(keys, acks, mine.acked)
                 acks.rows = rows_gone(acks.entries())
                 self._journal.submit(acks)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import enum
 import re
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from lnmailbox.wire import ShortChannelID
 
-from .failure_names import FAILURE_DETAILS, WIRE_FAILURES
+from .failure_names import FAILURE_DETAILS
 from .fields import UINT32_MAX, NoEvent, in_snake_case, names_of, shown, uint
 
 __all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Origin", "is_like_add"]
@@ -80,8 +79,6 @@ class HtlcEvent:
     outgoing_timelock: int = 0
     failure_detail: str = ""
     """lnd's name of it (`routerrpc.FailureDetail`) if a link failed the HTLC, else empty."""
-    wire_failure: str = ""
-    """The name of the failure on the wire (`lnrpc.Failure.FailureCode`), likewise."""
 
 
 class EventParser:
@@ -202,19 +199,18 @@ def _read_body(event: HtlcEvent, body: dict[str, Any]) -> None:
         if value is not None:
             event.outgoing_timelock = uint(value, "outgoing_timelock", UINT32_MAX)
     if event.kind is Kind.LINK_FAIL:
-        event.failure_detail = _failure(body, "failure_detail", FAILURE_DETAILS)
-        event.wire_failure = _failure(body, "wire_failure", WIRE_FAILURES)
+        event.failure_detail = _failure_detail(body)
 
 
-def _failure(body: dict[str, Any], name: str, known: Mapping[int, str]) -> str:
-    value = body.get(name)
+def _failure_detail(body: dict[str, Any]) -> str:
+    value = body.get("failure_detail")
     if value is None:
         return ""
     if type(value) is str and _FAILURE_NAME.fullmatch(value):
         return sys.intern(value)
     if type(value) is int and 0 <= value <= UINT32_MAX:
-        return known.get(value) or str(value)  # a newer lnd has more of them
-    raise NoEvent(f"{name} is none of lnd's", shown(value))
+        return FAILURE_DETAILS.get(value) or str(value)  # a newer lnd has more of them
+    raise NoEvent("failure_detail is none of lnd's", shown(value))
 
 
 def _check_htlc(event: HtlcEvent) -> None:

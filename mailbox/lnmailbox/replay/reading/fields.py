@@ -14,7 +14,7 @@ _NAMES = """
     event_type timestamp_ns incoming_channel_id incoming_htlc_id outgoing_channel_id
     outgoing_htlc_id forward_event forward_fail_event settle_event link_fail_event
     final_htlc_event subscribed_event incoming_amt_msat outgoing_amt_msat incoming_timelock
-    outgoing_timelock wire_failure failure_detail chan_id_in chan_id_out amt_in_msat amt_out_msat
+    outgoing_timelock failure_detail chan_id_in chan_id_out amt_in_msat amt_out_msat
     amt_in amt_out fee_msat
 """.split()
 

@@ -153,7 +153,6 @@ class LogFile:
         if not self.forwards:
             self._warn(_SETTLED_ONLY)
         self.forwards += 1
-        self._warnings.settled_forwards += 1
 
     def _take_other(self, fields: dict[str, Any], line: int, error: NoEvent) -> None:
         if error.text == NO_FIELD:

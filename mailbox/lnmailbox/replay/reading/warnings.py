@@ -55,8 +55,6 @@ class LogWarnings:
     def __init__(self) -> None:
         self.adds_left_out = 0
         """How many Adds were left out: too late to be sorted, or with a field that is damaged."""
-        self.settled_forwards = 0
-        """How many forwards come from a forwarding history, which has nothing but settled ones."""
         self._counted: dict[str, _Counted] = {}
 
     def add(self, text: str, line: int | None = None, detail: str = "", file: str = "") -> None:
