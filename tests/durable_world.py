@@ -40,7 +40,6 @@ class DurableWorld(World):
         super().settle()
 
     def check_file(self, place: str) -> None:
-        """Assert that the next process finds what is in memory."""
         assert self.journal._turn is None
         self.journal.flush()
         assert not self.journal._queue

@@ -113,6 +113,9 @@ class World:
             assert set(packets.values()).isdisjoint(held)
         self._check_waiting()
 
+    def check_file(self, place: str) -> None:
+        """Assert that what is on disk is what is in memory, if anything is on disk."""
+
     def _check_waiting(self) -> None:
         selector = self.selector
         registered = selector.get_map().keys()
