@@ -233,10 +233,11 @@ def test_a_ring_that_fails_is_repeated(clock, caplog, error):
 def test_a_ring_that_fails_is_repeated_though_the_alarm_can_not_be_set(clock, monkeypatch):
     """For want of memory, say: then the thread pauses, and rings itself."""
     sleeper = Sleeper(clock, raiser(MemoryError, times=3))
-    sleeper.set(0)
+    sleeper.set(5)
     monkeypatch.setattr(alarms, "heappush", Mock(side_effect=MemoryError))
+    clock.advance(5)
 
-    assert [0, 0, 0, 0] == [sleeper.rung_at() for _ in range(4)]
+    assert [5, 5, 5, 5] == [sleeper.rung_at() for _ in range(4)]
     assert no_watchers_after_a_while()
     assert sleeper.rings.empty()
 

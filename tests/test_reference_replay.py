@@ -7,6 +7,7 @@ import pytest
 from lnmailbox.reference import CourierMailBox
 from lnmailbox.replay.reading.logs import read_events
 from lnmailbox.replay.reading.warnings import LogWarnings
+from lnmailbox.testing import PATIENCE
 from playing import plain, play_once
 
 
@@ -34,12 +35,20 @@ def test_an_add_that_is_on_offer_overtakes_a_reply(events):
     assert lnd.replies == lnd.replies_delivered
 
 
+class Rested(CourierMailBox):
+    """Its courier has a packet on offer before the next one comes."""
+
+    def add_packet(self, packet):
+        super().add_packet(packet)
+        assert self.wait_for_rest(PATIENCE)
+
+
 def test_an_add_that_waits_behind_a_reply_is_not_failed_back(events):
     """Its link does not read, a reply is on offer, and the Add came later: ours expires (11)."""
     outage = "stall 883000x2048x0:100:200"
 
     ours = play_once(events, outage)
-    lnd = play_once(events, outage, mailbox_factory=CourierMailBox, patience=0.5)
+    lnd = play_once(events, outage, mailbox_factory=Rested, patience=0.5)
 
     assert ours.holds
     assert not lnd.holds
