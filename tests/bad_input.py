@@ -45,6 +45,7 @@ UNCHECKED: dict[str, str] = {
             "Commits.wait",
             "Journal.load",
             "Journal.next_ids",
+            "Journal.submit_ack",
             "DurableMailBox.add_in_place_of",
             "DurableMailBox.is_in",
         ],

@@ -6,8 +6,8 @@ import pytest
 
 from durable import Connection, Life, sqlite_error
 from lnmailbox import JournalError
-from lnmailbox.testing import Call, wait_until_quiet
-from lnmailbox.testing.conformance.base import add, numbers, settle
+from lnmailbox.testing import Call, blocked, wait_until_quiet
+from lnmailbox.testing.conformance.base import add, key, numbers, settle
 from node import channel, received
 
 
@@ -146,3 +146,76 @@ def test_a_channel_that_could_not_go_fails_its_adds_as_before(life):
     assert box.fail_add(add(1))
     assert [1] == life.switch.next_fails(1)
     assert [] == life.orchestrator.remove_mailbox(channel(1))
+
+
+def test_what_is_being_acked_is_gone_from_disk_before_its_channel(life, monkeypatch):
+    """Its row would have no channel, and nobody could open the file then."""
+    box = life.node.live(1)
+    box.add_packets([add(1), add(2)])
+    removal = meanwhile(
+        monkeypatch, life.journal, lambda: blocked(life.orchestrator.remove_mailbox, channel(1))
+    )
+    assert box.ack_packet(key(1))
+
+    assert [2] == numbers(removal[0].result())
+    assert [] == life.journal._file.check()
+
+
+def test_the_next_mailbox_does_not_get_what_is_being_acked(life, monkeypatch):
+    box = life.node.live(1)
+    box.add_packets([add(1), add(2)])
+    next_box = meanwhile(
+        monkeypatch, life.journal, lambda: blocked(stopped_and_made_again, life, box)
+    )
+    assert box.ack_packet(key(1))
+
+    assert [key(2)] == next_box[0].result().held()
+
+
+def stopped_and_made_again(life, box):
+    box.stop()
+    return life.journal.mailbox(box._config)
+
+
+def test_a_key_that_is_being_acked_is_free_when_that_is_on_its_way(life, monkeypatch):
+    """Two rows with one key could be in the file, which nobody could open then."""
+    box = life.node.live(1)
+    box.add_packet(add(1))
+    adding = meanwhile(monkeypatch, life.journal, lambda: blocked(box.add_packet, add(1)))
+    assert box.ack_packet(key(1))
+    adding[0].result()
+
+    assert [] == life.journal._file.check()
+    assert [key(1)] == [packet.in_key for packet in box.unacked()]
+
+
+def meanwhile(monkeypatch, journal, call):
+    """Have `call` called when a thread is about to queue what it changes; return its result."""
+    submit = type(journal).submit
+    calls = [call]
+    results = []
+
+    def submit_after(self, ticket):
+        while calls:
+            results.append(calls.pop()())
+        submit(self, ticket)
+
+    monkeypatch.setattr(type(journal), "submit", submit_after)
+    return results
+
+
+def test_a_channel_whose_mailbox_is_being_removed_gets_no_other_one(life, monkeypatch):
+    box = life.node.live(1)
+    box.add_packet(add(1))
+    making = []
+
+    def made_meanwhile(journal):
+        with pytest.raises(JournalError, match="is being removed"):
+            journal.mailbox(box._config)
+        making.append(1)
+
+    monkeypatch.setattr(type(life.journal), "flush", made_meanwhile)
+
+    assert [1] == numbers(life.orchestrator.remove_mailbox(channel(1)))
+    assert [1] == making
+    assert [] == life.journal.mailbox(box._config).held()

@@ -17,6 +17,7 @@ from ..wire.shown import shown
 from .codec import JournalCodec, PacketCodec
 from .commits import Commits
 from .sqlite import JournalFile
+from .tickets import Ticket
 from .transaction import Transaction
 
 __all__ = ["Journal"]
@@ -78,6 +79,13 @@ class Journal(Commits):
             first = self._next_id
             self._next_id = first + count
         return range(first, first + count)
+
+    def submit_ack(self, ticket: Ticket) -> bool:
+        """Queue a ticket of acks; return whether to wait for it."""
+        if self.lazy_acks:
+            return self._is_many(ticket)
+        self.submit(ticket)
+        return True
 
     def load(self, ids: Sequence[int]) -> list[tuple[int, int, int, int, bytes]]:
         """Return `id, is_add, chan_id, htlc_id, data` of packets.

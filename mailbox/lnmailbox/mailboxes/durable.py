@@ -235,13 +235,13 @@ class DurableMailBox(BaseMailBox):
                 journal.require_open()
                 self._require_mine_locked()
                 self._ack_locked(keys, gone)
-            if gone:
-                ticket.rows = rows_gone(gone)
-                if journal.lazy_acks:
-                    journal.submit_lazily(ticket)
-                else:
-                    journal.submit(ticket)
-                    journal.wait(ticket)
+                waits = False
+                if gone:
+                    # Under the lock: what follows, such as a removal, is committed after this.
+                    ticket.rows = rows_gone(gone)
+                    waits = journal.submit_ack(ticket)
+            if waits:
+                journal.wait(ticket)
         except BaseException:
             if not ticket.is_over:
                 # Once more, perhaps. All that was removed from memory has to go.
@@ -363,6 +363,7 @@ class DurableMailBox(BaseMailBox):
             channel.require_not_taken()
             self.read_held()
             with self._lock:
+                channel.require_not_taken()
                 channel.is_removed = True  # from here on nothing more is acked or failed
             journal.flush()  # and this is the end of what was under way
             with self._lock:
