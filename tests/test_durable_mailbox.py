@@ -106,6 +106,22 @@ def test_a_mailbox_that_waits_for_a_reset_says_so(path):
     node.close()
 
 
+def test_ids_of_64_bits_outlive_the_process(path):
+    large = [add((1 << 63) - 1), add(1 << 63), settle((1 << 64) - 1)]
+    for packet in large[1:]:
+        packet.incoming_chan_id = ShortChannelID.from_int((1 << 64) - 1)
+    keys = [packet.in_key for packet in large]
+    node = Boxes(path)
+    node.box().add_packets(large)
+    node = node.after()
+    box = node.box()
+
+    assert [keys[2], *keys[:2]] == box.held()
+    assert box.has_packet(keys[2])
+    assert 3 == box.ack_packets(keys)
+    node.close()
+
+
 def test_a_held_reply_can_be_given_back_beside_an_add_with_its_key(path):
     node = Boxes(path)
     node.box().add_packets([add(1), settle(1)])

@@ -14,7 +14,7 @@ from ..keeping.channels import ChannelJournal
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
 from ..keeping.rows import ON_DISK, RowShelf
-from ..keeping.schema import signed
+from ..keeping.schema import signed, unsigned
 from ..keeping.store import MemoryStore, Store
 from ..keeping.tickets import Ticket
 from ..life import Life
@@ -100,7 +100,7 @@ class DurableMailBox(BaseMailBox):
         for row, is_an_add, chan_id, htlc_id, date in zip(*[numbers] * 5, strict=True):
             entry = Entry()
             entry.number = row
-            entry.key = CircuitKey(share(chan_id), htlc_id)
+            entry.key = CircuitKey(share(chan_id), unsigned(htlc_id))
             if is_an_add:
                 entry.deadline = now + min(max(date - today, 0), expiry)
             else:
