@@ -290,6 +290,7 @@ def test_what_waits_for_others_is_refused_inside_a_transaction(life):
         lambda: life.orchestrator.remove_mailbox(channel(1)),
         lambda: life.orchestrator.drop_parked(short(1)),
         life.orchestrator.recover,
+        life.orchestrator.stop,
     ]
     with life.journal.transaction():
         life.node.deliver(1, add(1))

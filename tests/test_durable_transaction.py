@@ -185,6 +185,7 @@ def test_what_would_wait_for_others_is_refused_inside(node):
     with node.journal.transaction():
         for call in (
             lambda: box.fail_add(add(1)),
+            box.stop,
             lambda: node.journal.backup("x"),
             lambda: node.journal.transaction().__enter__(),
         ):

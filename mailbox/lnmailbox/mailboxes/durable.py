@@ -352,6 +352,8 @@ class DurableMailBox(BaseMailBox):
     # Life
 
     def stop(self) -> None:
+        if not self._is_finalizing():
+            self._journal.require_no_transaction("stop")  # a courier may wait for its end
         super().stop()
         if not self._is_finalizing() and (self._reply_rows.coming or self._add_rows.coming):
             self._journal.flush()

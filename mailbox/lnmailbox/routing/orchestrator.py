@@ -36,8 +36,8 @@ class MailOrchestrator(Parking):
     at the end.
 
     With a `journal`, what parks, makes, binds or removes waits for the disk, and raises
-    `JournalError` if it can't be kept, or inside a `transaction` of the journal. The journal is
-    not closed at the end.
+    `JournalError` if it can't be kept, or inside a `transaction` of the journal. So does `stop`
+    inside one. The journal is not closed at the end.
     """
 
     def __init__(self, config: MailOrchestratorConfig) -> None:
@@ -283,6 +283,7 @@ class MailOrchestrator(Parking):
         Idempotent; may be called from a callback. Parked packets are dropped, from memory: a
         journal keeps them for the next process.
         """
+        self._require_no_transaction("stop")
         with self._lock:
             self._stopped = True
             mailboxes = [*self._mailboxes.values(), *self._expired.values()]
