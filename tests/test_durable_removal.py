@@ -6,7 +6,7 @@ import pytest
 
 from durable import Connection, Life, sqlite_error
 from lnmailbox import JournalError
-from lnmailbox.testing import Call, blocked, wait_until_quiet
+from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import add, key, numbers, settle
 from node import channel, received
 
@@ -219,3 +219,30 @@ def test_a_channel_whose_mailbox_is_being_removed_gets_no_other_one(life, monkey
     assert [1] == numbers(life.orchestrator.remove_mailbox(channel(1)))
     assert [1] == making
     assert [] == life.journal.mailbox(box._config).held()
+
+
+def test_a_removal_returns_an_add_whose_fail_could_not_be_decided_just_now(life, monkeypatch):
+    """Nobody else has it: its Fail was not handed over."""
+    box = life.node.live(1)
+    box.add_packet(add(1))
+    on = [True]
+    Connection(life.journal, lambda sql: no_deletes(sql, on))
+    gate = Gate()
+    settle = type(life.journal).settle
+
+    def settled_later(journal, ticket):
+        if "fails" in ticket.rows:
+            gate.pass_through()
+        settle(journal, ticket)
+
+    monkeypatch.setattr(type(life.journal), "settle", settled_later)
+    failing = Call(box.fail_add, add(1))
+    gate.wait_until_reached()
+    on.clear()
+    removed = life.orchestrator.remove_mailbox(channel(1))
+    gate.open()
+
+    assert not failing.result()
+    assert [1] == numbers(removed)
+    assert not box.ack_packet(key(1))
+    assert [] == life.journal.channels()

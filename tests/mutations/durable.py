@@ -207,12 +207,18 @@ DURABLE = [
         "decided",
     ),
     Mutant(
-        "a Fail that could not be decided keeps its Add from being acked",
+        "a Fail that could not be decided keeps its Add from being removed",
         "failing/decided.py",
-        "                claim.final = False\n",
+        "                self._claim.final = False\n",
         "                pass\n",
-        "decided durable_faults",
-        "The claim is given up just after that.",
+        "decided durable_removal",
+    ),
+    Mutant(
+        "a Fail that could not be decided counts as mail",
+        "failing/decided.py",
+        "                self._desk.open_fails -= 1\n",
+        "                pass\n",
+        "decided durable_removal",
     ),
     Mutant(
         "a Fail that the switch refused is forgotten",

@@ -120,8 +120,9 @@ class Journal(Commits):
         Enters with the `sqlite3.Connection` of this journal, in a transaction. What this thread
         does to mailboxes of this journal inside, `add_packet`, `add_packets`, `ack_packet` and
         `ack_packets`, is written with it and takes effect when it ends: all of it, or nothing if
-        the block raises. Other threads that change mail wait meanwhile. `fail_add`, `stop`, another
-        transaction, and what makes, binds or removes a mailbox raise `JournalError` inside.
+        the block raises. Other threads that change mail wait meanwhile. `fail_add`, `stop`,
+        another transaction, and what makes, binds or removes a mailbox raise `JournalError`
+        inside.
 
         The tables of the journal begin with `lnmailbox_`; leave them alone. Don't commit, and
         don't keep the connection.
