@@ -112,12 +112,22 @@ class DurableMailBox(BaseMailBox):
                 raise JournalError(f"{self._journal} is damaged: two packets have the same key")
 
     def _rename(self, short_chan_id: ShortChannelID) -> None:
-        super()._rename(short_chan_id)
         channel = self._channel
-        if channel.short_chan_id != short_chan_id:
-            channel.short_chan_id = short_chan_id
-            if channel.is_saved:
+        before = channel.short_chan_id
+        try:
+            with self._lock:
+                channel.short_chan_id = short_chan_id
+                is_kept = channel.is_saved or self._is_coming
+            if is_kept and before != short_chan_id:
                 self._journal.commit(Ticket({"channels": [channel.row()]}))
+        except BaseException:
+            channel.short_chan_id = before  # so that the next call tries again
+            raise
+        super()._rename(short_chan_id)
+
+    @property
+    def _is_coming(self) -> bool:
+        return bool(self._reply_rows.coming or self._add_rows.coming)
 
     def is_in(self, journal: ChannelJournal) -> bool:
         return self._journal is journal
@@ -355,7 +365,7 @@ class DurableMailBox(BaseMailBox):
         if not self._is_finalizing():
             self._journal.require_no_transaction("stop")  # a courier may wait for its end
         super().stop()
-        if not self._is_finalizing() and (self._reply_rows.coming or self._add_rows.coming):
+        if not self._is_finalizing() and self._is_coming:
             self._journal.flush()
 
     def release(self) -> list[HTLCPacket]:
