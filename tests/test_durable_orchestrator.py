@@ -301,6 +301,34 @@ def test_what_waits_for_others_is_refused_inside_a_transaction(life):
     assert [1] == received(box)
 
 
+def test_nothing_is_locked_while_a_mailbox_for_what_expires_waits_for_the_disk(life, monkeypatch):
+    """A transaction may have the turn, and deliver something before it ends."""
+    options = {"journal": life.journal, "parked_expiry": EXPIRY}
+    node = Node(life.journal.mailbox, **options)
+    node.deliver(1, add(1))
+    node.clock.advance(EXPIRY)
+    assert [1] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)
+    node.orchestrator.stop()
+    node = Node(life.journal.mailbox, **options)
+    flush = type(life.journal).flush
+    locked = []
+
+    def look_and_flush(self):
+        locked.append(node.orchestrator._lock.locked())
+        flush(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(life.journal), "flush", look_and_flush)
+        node.deliver(1, add(2))
+        node.clock.advance(EXPIRY)
+        assert [2] == node.switch.next_fails(1)
+        wait_until_quiet(node.clock)
+
+    assert [False] == locked
+    node.orchestrator.stop()
+
+
 def test_a_packet_is_delivered_if_its_channel_was_bound_just_before(life, monkeypatch):
     """The second look is made with nobody binding."""
     box = life.node.get(1)
