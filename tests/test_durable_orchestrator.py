@@ -86,6 +86,17 @@ def test_adds_can_be_failed_instead(life):
     assert [] == node.switch.fails_so_far()
 
 
+def test_an_add_that_was_given_back_before_holds_no_others_up(life):
+    life.node.live(1).add_packets([add(1), add(2)])
+    node = life.restart()
+    node.get(1).nack_packet(key(1))
+    life.orchestrator.recover(adds="fail")
+    wait_until_quiet(node.clock)
+
+    assert [2] == life.switch.fails_so_far()
+    assert [1] == received(node.get(1))
+
+
 def test_what_is_overdue_is_failed_after_recovery(life):
     life.node.live(1).add_packet(add(1))
     life.wall_clock.advance(EXPIRY)

@@ -233,6 +233,20 @@ def test_an_interrupted_add_inside_is_not_written(node, monkeypatch):
     assert ([], [1]) == on_disk(node)
 
 
+def test_an_ack_that_fails_inside_can_be_made_again(node, monkeypatch):
+    box = node.box()
+    box.add_packet(add(1))
+    with node.journal.transaction():
+        with monkeypatch.context() as patch:
+            patch.setattr(type(node.journal), "submit", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                box.ack_packet(key(1))
+        assert box.ack_packet(key(1))
+        assert not box.ack_packet(key(1))
+
+    assert ([], []) == on_disk(node)
+
+
 def test_a_transaction_that_is_interrupted_on_its_way_leaves_the_turn(node, monkeypatch):
     """Before it begins, and while it is given up."""
     real = node.journal._finish

@@ -60,6 +60,12 @@ class RowShelf(Shelf):
             if entry.at is here and entry.number <= last and entry.number not in released
         ]
 
+    def expire_held(self, now: int) -> None:
+        """Make what is `held` due, if it is not."""
+        self._in_order = False  # what is not held any more may be before it
+        for entry in self.held():
+            entry.deadline = min(entry.deadline, now)
+
     def nack(self, key: CircuitKey) -> bool:
         entry = self.unacked.get(key)
         if entry is not None and self._round is self._first_round:

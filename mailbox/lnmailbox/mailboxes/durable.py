@@ -288,6 +288,7 @@ class DurableMailBox(BaseMailBox):
                 self._journal.submit(acks)
         except BaseException:
             self._journal.settle(acks)
+            mine.acked.difference_update(acks.entries())  # they can be acked again
             raise
         return len(acks.claims)
 
@@ -298,8 +299,8 @@ class DurableMailBox(BaseMailBox):
                 if entry is not None and entry not in acked:
                     claim = Claim()
                     acks.claims.append((shelf, claim))
-                    acked.add(entry)
                     shelf.claim_to_ack(claim, entry)
+                    acked.add(entry)
                     break
 
     # What an earlier process left
@@ -333,9 +334,7 @@ class DurableMailBox(BaseMailBox):
     def expire_held(self) -> None:
         """Have the held Adds fail at the reset that follows, as if they had expired."""
         with self._lock:
-            now = self._now_ns()
-            for entry in self._add_rows.held():
-                entry.deadline = min(entry.deadline, now)
+            self._add_rows.expire_held(self._now_ns())
 
     def _entries(self, key: CircuitKey) -> list[Entry]:
         with self._lock:
