@@ -43,6 +43,8 @@ UNCHECKED: dict[str, str] = {
             "Commits.submit",
             "Commits.submit_lazily",
             "Commits.wait",
+            "Journal.decode",
+            "Journal.encode",
             "Journal.load",
             "Journal.next_ids",
             "Journal.submit_ack",

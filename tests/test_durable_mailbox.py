@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from durable import FULL, Boxes, Fault
-from lnmailbox import JournalError, ManualClock
+from lnmailbox import JournalError, MailBoxShuttingDown, ManualClock
 from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
 from lnmailbox.wire import ShortChannelID
@@ -131,6 +131,18 @@ def test_a_held_reply_can_be_given_back_beside_an_add_with_its_key(path):
 
     assert [1] == numbers(drain(node.box().packet_outbox))
     node.close()
+
+
+def test_what_is_held_can_not_be_given_back_after_the_stop(path):
+    """As in every mailbox, though the file was closed as well."""
+    node = Boxes(path)
+    node.box().add_packet(add(1))
+    node = node.after()
+    box = node.box()
+    node.close()
+
+    with pytest.raises(MailBoxShuttingDown):
+        box.nack_packet(key(1))
 
 
 def test_dust_counts_what_is_held(path):

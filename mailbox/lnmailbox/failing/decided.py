@@ -76,7 +76,7 @@ class DurableDesk(ReturnsDesk):
     def _hand_over_again(self, row: int, data: bytes) -> None:
         """Hand over a Fail. If that raises, it stays in the file, for the next process."""
         try:
-            fail_packet = self._journal.codec.decode(data)
+            fail_packet = self._journal.decode(data)
         except Exception:
             with self._life.lock:
                 self.forward_errors += 1
@@ -130,7 +130,7 @@ class DurableDesk(ReturnsDesk):
         self._journal.wait(decision)
 
     def _encoded(self, fail_packet: HTLCPacket) -> bytes:
-        encode = self._journal.codec.encode
+        encode = self._journal.encode
         try:
             return encode(fail_packet)
         except (TypeError, ValueError):

@@ -230,7 +230,7 @@ class ChannelJournal(Journal):
             JournalError: one can't be read or decoded, or is not the one that its row is about.
         """
         packets = {}
-        decode = self.codec.decode
+        decode = self.decode
         for row, *of_row, data in self.load(rows):
             try:
                 packet = packets[row] = decode(data)

@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 
 from ..clock import Clock, WallClock
 from ..errors import JournalError
+from ..packet import HTLCPacket, require_packet
 from ..wire.shown import shown
 from .codec import JournalCodec, PacketCodec
 from .commits import Commits
@@ -79,6 +80,19 @@ class Journal(Commits):
             first = self._next_id
             self._next_id = first + count
         return range(first, first + count)
+
+    def encode(self, packet: HTLCPacket) -> bytes:
+        """Return what the codec makes of a packet. SQLite would refuse all but bytes too late."""
+        data = self.codec.encode(packet)
+        if not isinstance(data, bytes):
+            raise TypeError(f"encode of the codec must return bytes, got {shown(data)}")
+        return data
+
+    def decode(self, data: bytes) -> HTLCPacket:
+        """Return the packet that the codec makes of `data`."""
+        packet = self.codec.decode(data)
+        require_packet(packet)
+        return packet
 
     def submit_ack(self, ticket: Ticket) -> bool:
         """Queue a ticket of acks; return whether to wait for it."""

@@ -154,7 +154,7 @@ class DurableMailBox(BaseMailBox):
 
     def add_in_place_of(self, packets: Sequence[HTLCPacket], parked: Sequence[int]) -> None:
         """Add packets, and in the same commit remove rows of packets that were parked."""
-        encode = self._journal.codec.encode
+        encode = self._journal.encode
         classes = [is_add(packet) for packet in packets]
         data = [encode(packet) for packet in packets]
         arrival = Arrival(self)
@@ -307,6 +307,7 @@ class DurableMailBox(BaseMailBox):
 
     def nack_packet(self, key: CircuitKey) -> bool:
         require_key(key)
+        self._life.require_not_stopped()
         self._read([e for e in self._entries(key) if e.at.place is Place.LINK])
         return super().nack_packet(key)
 
