@@ -8,7 +8,7 @@ from durable import Connection, Life, sqlite_error
 from lnmailbox import JournalError
 from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import add, key, numbers, settle
-from node import channel, received
+from node import channel, received, short
 
 
 @pytest.fixture
@@ -146,6 +146,18 @@ def test_a_channel_that_could_not_go_fails_its_adds_as_before(life):
     assert box.fail_add(add(1))
     assert [1] == life.switch.next_fails(1)
     assert [] == life.orchestrator.remove_mailbox(channel(1))
+
+
+def test_a_removed_mailbox_renames_nothing_on_disk(life):
+    """Its channel would be there twice."""
+    box = life.node.live(1)
+    box.add_packet(add(1))
+    life.orchestrator.remove_mailbox(channel(1))
+    life.node.live(1).add_packet(add(2))
+    box.short_chan_id = short(7)
+
+    assert [] == life.journal._file.check()
+    assert [short(1)] == [row.short_chan_id for row in life.journal._file.channels()]
 
 
 def test_what_is_being_acked_is_gone_from_disk_before_its_channel(life, monkeypatch):

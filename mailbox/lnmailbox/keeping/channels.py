@@ -70,6 +70,10 @@ class Channel:
     def row(self) -> tuple[int, bytes, int]:
         return self.id, bytes(self.chan_id), signed(self.short_chan_id)
 
+    @property
+    def is_mine(self) -> bool:
+        return not (self.was_taken or self.is_removed)
+
     def require_mine(self) -> None:
         self.require_not_taken()
         if self.is_removed:

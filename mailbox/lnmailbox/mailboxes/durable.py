@@ -117,7 +117,7 @@ class DurableMailBox(BaseMailBox):
         try:
             with self._lock:
                 channel.short_chan_id = short_chan_id
-                is_kept = channel.is_saved or self._is_coming
+                is_kept = channel.is_mine and (channel.is_saved or self._is_coming)
             if is_kept and before != short_chan_id:
                 self._journal.commit(Ticket({"channels": [channel.row()]}))
         except BaseException:

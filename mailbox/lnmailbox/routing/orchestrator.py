@@ -165,7 +165,8 @@ class MailOrchestrator(Parking):
 
         Short channel ids that led to it lead nowhere: packets for them are parked. The channel
         may get a new mailbox. Blocks as `MailBox.stop` does, and while another thread makes or
-        binds a mailbox. If it is interrupted while it blocks, call it again.
+        binds a mailbox. If it is interrupted while it blocks, or raises `JournalError`, the
+        mailbox is stopped: call it again.
 
         Returns:
             What was unacked, replies before Adds, each in order of arrival. It is the caller's to
@@ -227,7 +228,8 @@ class MailOrchestrator(Parking):
         Makes the mailboxes of all channels with mail, acks what their channel states contain
         already, in one commit for all, and calls `reset_packets` on each. The rest is then
         delivered again, in order; Adds past their deadline are failed back. Call it before a peer
-        is connected, and before anything is received. If it raises, nothing was acked or reset.
+        is connected, and before anything is received. If it raises, nothing was acked or reset,
+        unless a mailbox was stopped meanwhile.
 
         Args:
             committed: called as `committed(chan_id, key)` for each packet that was left; returns
