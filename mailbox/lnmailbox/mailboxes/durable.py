@@ -56,7 +56,8 @@ class DurableMailBox(BaseMailBox):
 
     Methods that change the journal raise `JournalError` if it is closed, if it has to be opened
     again, or if what they would keep can't be written. Adds have not happened then. An ack that
-    could not be written stays in effect, and goes with the next commit.
+    could not be written stays in effect, and goes with the next commit. `fail_add` returns False
+    in place of it, and logs the error.
     """
 
     def __init__(self, config: MailBoxConfig, journal: ChannelJournal) -> None:
