@@ -38,6 +38,18 @@ def test_a_fail_that_can_not_be_decided_leaves_the_add_and_is_tried_again(node, 
     assert [] == box.unacked()
 
 
+def test_a_fail_that_could_not_be_decided_is_no_mail(node):
+    box = node.box()
+    box.add_packet(add(1))
+    fault = Fault(node, FULL)
+    assert not box.fail_add(add(1))
+    fault.on = False
+    assert box.ack_packet(key(1))
+
+    assert not box.has_mail()
+    assert [] == node.journal.channels()
+
+
 def test_a_fail_that_is_left_waits_for_a_thread(node, monkeypatch):
     """If no courier can be had at the start, one is sent for later."""
     node.switch.when["forward_packets"] = lambda: 1 / 0

@@ -221,6 +221,32 @@ def test_what_cannot_be_encoded_is_refused_and_changes_nothing(tmp_path):
     node.close()
 
 
+def test_a_codec_that_is_none_breaks_nothing_else(tmp_path):
+    """SQLite would refuse what is no bytes, and the journal would have to be opened again."""
+    encoded, decoded = [None], [None]
+
+    class Codec(PacketCodec):
+        def encode(self, packet):
+            return encoded[0] if encoded else super().encode(packet)
+
+        def decode(self, data):
+            return decoded[0] if decoded else super().decode(data)
+
+    node = Boxes(tmp_path / "journal", codec=Codec())
+    with pytest.raises(TypeError, match="^encode of the codec must return bytes, got None"):
+        node.box().add_packet(add(1))
+    encoded.clear()
+    node.box(2).add_packet(add(2))
+    node = node.after()
+    with pytest.raises(JournalError, match="can't be decoded"):
+        node.box(2).reset_packets()
+    decoded.clear()
+    node.box(2).reset_packets()
+
+    assert [2] == numbers(drain(node.box(2).packet_outbox))
+    node.close()
+
+
 def test_what_cannot_be_decoded_is_an_error_that_changes_nothing(node):
     box = node.box()
     box.add_packets([add(1), add(2, obfuscator=node.switch)])

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from durable import Boxes
-from lnmailbox import ManualClock
-from lnmailbox.testing import Call, Gate, wait_until_quiet
+from durable import FULL, Boxes, Fault
+from lnmailbox import JournalError, MailBoxShuttingDown, ManualClock
+from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import EXPIRY, add, drain, key, numbers, settle
 from lnmailbox.wire import ShortChannelID
 
@@ -106,6 +106,22 @@ def test_a_mailbox_that_waits_for_a_reset_says_so(path):
     node.close()
 
 
+def test_ids_of_64_bits_outlive_the_process(path):
+    large = [add((1 << 63) - 1), add(1 << 63), settle((1 << 64) - 1)]
+    for packet in large[1:]:
+        packet.incoming_chan_id = ShortChannelID.from_int((1 << 64) - 1)
+    keys = [packet.in_key for packet in large]
+    node = Boxes(path)
+    node.box().add_packets(large)
+    node = node.after()
+    box = node.box()
+
+    assert [keys[2], *keys[:2]] == box.held()
+    assert box.has_packet(keys[2])
+    assert 3 == box.ack_packets(keys)
+    node.close()
+
+
 def test_a_held_reply_can_be_given_back_beside_an_add_with_its_key(path):
     node = Boxes(path)
     node.box().add_packets([add(1), settle(1)])
@@ -115,6 +131,18 @@ def test_a_held_reply_can_be_given_back_beside_an_add_with_its_key(path):
 
     assert [1] == numbers(drain(node.box().packet_outbox))
     node.close()
+
+
+def test_what_is_held_can_not_be_given_back_after_the_stop(path):
+    """As in every mailbox, though the file was closed as well."""
+    node = Boxes(path)
+    node.box().add_packet(add(1))
+    node = node.after()
+    box = node.box()
+    node.close()
+
+    with pytest.raises(MailBoxShuttingDown):
+        box.nack_packet(key(1))
 
 
 def test_dust_counts_what_is_held(path):
@@ -191,7 +219,7 @@ def test_a_name_that_may_not_be_on_disk_is_looked_up_there(path, monkeypatch):
     names = ShortChannelID(1, 1, 1), ShortChannelID(2, 2, 2)
 
     def interrupted(rows):
-        if names[1] == node.box().short_chan_id:
+        if names[1] == rows["channels"][0][2]:
             write(rows)
         raise KeyboardInterrupt
 
@@ -202,6 +230,38 @@ def test_a_name_that_may_not_be_on_disk_is_looked_up_there(path, monkeypatch):
         kept = node.journal._file.channel_ids()[0][2]
         assert (name == names[1]) is (kept == name)
     monkeypatch.undo()
+    node.close()
+
+
+def test_a_name_that_could_not_be_written_is_written_by_the_next_call(path):
+    name, before = ShortChannelID(1, 1, 1), ShortChannelID()
+    node = Boxes(path)
+    box = node.box(short_chan_id=before)
+    box.add_packet(add(1))
+    fault = Fault(node, FULL)
+    with pytest.raises(JournalError, match="full"):
+        box.short_chan_id = name
+    assert before == box.short_chan_id
+    fault.on = False
+    box.short_chan_id = name
+    node = node.after(killed=True)
+
+    assert name == node.journal.short_chan_id_of(bytes(31) + b"\1")
+    node.close()
+
+
+def test_a_name_that_comes_while_the_first_packet_is_on_its_way_is_written(path):
+    name = ShortChannelID(1, 1, 1)
+    node = Boxes(path)
+    box = node.box(short_chan_id=ShortChannelID())
+    with node.journal.transaction():
+        adding = blocked(box.add_packet, add(1))
+        naming = blocked(setattr, box, "short_chan_id", name)
+    adding.result()
+    naming.result()
+    node = node.after(killed=True)
+
+    assert name == node.journal.short_chan_id_of(bytes(31) + b"\1")
     node.close()
 
 

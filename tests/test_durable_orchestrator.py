@@ -86,6 +86,17 @@ def test_adds_can_be_failed_instead(life):
     assert [] == node.switch.fails_so_far()
 
 
+def test_an_add_that_was_given_back_before_holds_no_others_up(life):
+    life.node.live(1).add_packets([add(1), add(2)])
+    node = life.restart()
+    node.get(1).nack_packet(key(1))
+    life.orchestrator.recover(adds="fail")
+    wait_until_quiet(node.clock)
+
+    assert [2] == life.switch.fails_so_far()
+    assert [1] == received(node.get(1))
+
+
 def test_what_is_overdue_is_failed_after_recovery(life):
     life.node.live(1).add_packet(add(1))
     life.wall_clock.advance(EXPIRY)
@@ -290,6 +301,7 @@ def test_what_waits_for_others_is_refused_inside_a_transaction(life):
         lambda: life.orchestrator.remove_mailbox(channel(1)),
         lambda: life.orchestrator.drop_parked(short(1)),
         life.orchestrator.recover,
+        life.orchestrator.stop,
     ]
     with life.journal.transaction():
         life.node.deliver(1, add(1))
@@ -298,6 +310,34 @@ def test_what_waits_for_others_is_refused_inside_a_transaction(life):
                 call()
 
     assert [1] == received(box)
+
+
+def test_nothing_is_locked_while_a_mailbox_for_what_expires_waits_for_the_disk(life, monkeypatch):
+    """A transaction may have the turn, and deliver something before it ends."""
+    options = {"journal": life.journal, "parked_expiry": EXPIRY}
+    node = Node(life.journal.mailbox, **options)
+    node.deliver(1, add(1))
+    node.clock.advance(EXPIRY)
+    assert [1] == node.switch.next_fails(1)
+    wait_until_quiet(node.clock)
+    node.orchestrator.stop()
+    node = Node(life.journal.mailbox, **options)
+    flush = type(life.journal).flush
+    locked = []
+
+    def look_and_flush(self):
+        locked.append(node.orchestrator._lock.locked())
+        flush(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(life.journal), "flush", look_and_flush)
+        node.deliver(1, add(2))
+        node.clock.advance(EXPIRY)
+        assert [2] == node.switch.next_fails(1)
+        wait_until_quiet(node.clock)
+
+    assert [False] == locked
+    node.orchestrator.stop()
 
 
 def test_a_packet_is_delivered_if_its_channel_was_bound_just_before(life, monkeypatch):

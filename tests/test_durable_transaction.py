@@ -161,6 +161,27 @@ def test_other_threads_wait_for_a_transaction_to_end(node):
     assert [1] == numbers(drain(box.packet_outbox))
 
 
+def test_who_waits_for_a_transaction_keeps_the_place(node):
+    """In the mailbox as in the file, after a nack as after a reset."""
+    box = node.box()
+    with node.journal.transaction():
+        adding = blocked(box.add_packets, [add(1), settle(1), add(2)])
+        box.add_packets([add(3), settle(3)])
+    adding.result()
+    box.add_packet(add(4))
+    box._adds._check()
+    box._replies._check()
+    in_order = [1, 3, 1, 2, 3, 4]
+
+    assert in_order == numbers(drain(box.packet_outbox))
+    for packet in box.unacked():
+        box.nack_packet(packet.in_key)
+        box.nack_packet(packet.in_key)
+    assert in_order == numbers(drain(box.packet_outbox))
+    box.reset_packets()
+    assert in_order == numbers(drain(box.packet_outbox))
+
+
 def test_a_claim_of_the_returns_desk_gives_way_to_an_ack(node):
     """As outside a transaction: what is acked is not failed."""
     from lnmailbox.testing import Gate
@@ -185,6 +206,7 @@ def test_what_would_wait_for_others_is_refused_inside(node):
     with node.journal.transaction():
         for call in (
             lambda: box.fail_add(add(1)),
+            box.stop,
             lambda: node.journal.backup("x"),
             lambda: node.journal.transaction().__enter__(),
         ):
@@ -230,6 +252,20 @@ def test_an_interrupted_add_inside_is_not_written(node, monkeypatch):
         box.add_packet(add(1))
 
     assert ([], [1]) == on_disk(node)
+
+
+def test_an_ack_that_fails_inside_can_be_made_again(node, monkeypatch):
+    box = node.box()
+    box.add_packet(add(1))
+    with node.journal.transaction():
+        with monkeypatch.context() as patch:
+            patch.setattr(type(node.journal), "submit", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                box.ack_packet(key(1))
+        assert box.ack_packet(key(1))
+        assert not box.ack_packet(key(1))
+
+    assert ([], []) == on_disk(node)
 
 
 def test_a_transaction_that_is_interrupted_on_its_way_leaves_the_turn(node, monkeypatch):

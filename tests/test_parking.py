@@ -9,7 +9,7 @@ from lnmailbox.failing.alarms import RETRY_NS
 from lnmailbox.testing import Call, Gate, blocked, wait_until_quiet
 from lnmailbox.testing.conformance.base import add, fail, key, numbers, raises, settle
 from lnmailbox.testing.switch import raiser
-from node import Node, received, short
+from node import Node, is_stopped, received, short
 
 EXPIRY = 10.0
 RETRY = RETRY_NS / 10**9
@@ -199,6 +199,26 @@ def test_nothing_expires_after_the_stop(node):
     node.orchestrator._on_parked_deadline()
 
     assert [] == advance(node, EXPIRY)
+
+
+def test_a_mailbox_for_what_expires_that_comes_too_late_is_stopped(monkeypatch):
+    node = Node(parked_expiry=EXPIRY)
+    node.deliver(1, add(1))
+    make = node.orchestrator._make_expired_box
+    made = []
+
+    def stop_and_make(short_chan_id):
+        node.orchestrator._stopped = True
+        made.append(make(short_chan_id))
+        return made[0]
+
+    monkeypatch.setattr(node.orchestrator, "_make_expired_box", stop_and_make)
+    node.clock.advance(EXPIRY)
+    wait_until_quiet(node.clock)
+
+    assert is_stopped(made[0])
+    assert [] == node.switch.fails_so_far()
+    node.orchestrator.stop()
 
 
 def test_an_add_that_is_being_given_to_a_mailbox_does_not_expire_meanwhile():

@@ -81,10 +81,16 @@ DURABLE = [
     Mutant(
         "an ack waits for no commit",
         "mailboxes/durable.py",
-        "                    journal.submit(ticket)\n                    journal.wait(ticket)\n"
-        "        except",
-        "                    journal.submit(ticket)\n        except",
+        "            if waits:\n",
+        "            if False:\n",
         "durable_mailbox durable_faults journal",
+    ),
+    Mutant(
+        "a mailbox is made while the one before is removed",
+        "keeping/channels.py",
+        "if last is not None and last._released is None and channel.is_removed:",
+        "if False:",
+        "durable_removal",
     ),
     Mutant(
         "an interrupted ack is not written",
@@ -174,8 +180,8 @@ DURABLE = [
     Mutant(
         "the mailbox of before goes on acking",
         "keeping/channels.py",
-        "            before.was_taken = True\n",
-        "            pass\n",
+        "        channel.was_taken = True\n",
+        "        pass\n",
         "journal durable_transaction",
     ),
     Mutant(
@@ -201,12 +207,18 @@ DURABLE = [
         "decided",
     ),
     Mutant(
-        "a Fail that could not be decided keeps its Add from being acked",
+        "a Fail that could not be decided keeps its Add from being removed",
         "failing/decided.py",
-        "                claim.final = False\n",
+        "                self._claim.final = False\n",
         "                pass\n",
-        "decided durable_faults",
-        "The claim is given up just after that.",
+        "decided durable_removal",
+    ),
+    Mutant(
+        "a Fail that could not be decided counts as mail",
+        "failing/decided.py",
+        "                self._desk.open_fails -= 1\n",
+        "                pass\n",
+        "decided durable_removal",
     ),
     Mutant(
         "a Fail that the switch refused is forgotten",
@@ -262,8 +274,8 @@ DURABLE = [
     Mutant(
         "lazy acks pile up",
         "keeping/commits.py",
-        "is_full = self._lazy > _MANY",
-        "is_full = False",
+        "return self._lazy > _MANY",
+        "return False",
         "journal durable_mailbox",
     ),
     Mutant(

@@ -76,7 +76,7 @@ class DurableDesk(ReturnsDesk):
     def _hand_over_again(self, row: int, data: bytes) -> None:
         """Hand over a Fail. If that raises, it stays in the file, for the next process."""
         try:
-            fail_packet = self._journal.codec.decode(data)
+            fail_packet = self._journal.decode(data)
         except Exception:
             with self._life.lock:
                 self.forward_errors += 1
@@ -97,7 +97,7 @@ class DurableDesk(ReturnsDesk):
         claim = attempt.claim
         entry = claim.entry
         assert entry is not None
-        decision = Ticket()
+        decision = _Decision(self, claim)
         is_out = False
         try:
             row = entry.number
@@ -106,7 +106,6 @@ class DurableDesk(ReturnsDesk):
         except BaseException as error:
             self._journal.settle(decision)
             if not decision.is_written:
-                claim.final = False
                 return self._stays(attempt, error)
             if not claim.out:  # an interrupt came between the commit and the switch
                 super()._hand_over(attempt, fail_packet, expired=expired)
@@ -125,13 +124,13 @@ class DurableDesk(ReturnsDesk):
             if entry.at is not claim:
                 return
             self._channel.require_mine()
+            self.open_fails += 1
             claim.final = True
             self._journal.submit(decision)
-            self.open_fails += 1
         self._journal.wait(decision)
 
     def _encoded(self, fail_packet: HTLCPacket) -> bytes:
-        encode = self._journal.codec.encode
+        encode = self._journal.encode
         try:
             return encode(fail_packet)
         except (TypeError, ValueError):
@@ -148,3 +147,21 @@ class DurableDesk(ReturnsDesk):
             self._journal.submit_lazily(Ticket({"handed_over": [(row,)]}, keeps=True))
             with self._life.lock:
                 self.open_fails -= 1
+
+
+class _Decision(Ticket):
+    """An Add that goes, and its Fail that comes."""
+
+    __slots__ = ("_claim", "_desk")
+
+    def __init__(self, desk: DurableDesk, claim: Claim) -> None:
+        super().__init__()
+        self._desk = desk
+        self._claim = claim
+
+    def undone(self) -> None:
+        # A removal waits for this, and then returns the Add.
+        with self._desk._life.lock:
+            if self._claim.final:
+                self._claim.final = False
+                self._desk.open_fails -= 1

@@ -7,6 +7,7 @@ import sqlite3
 import weakref
 from array import array
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ class Owner(Protocol):
     """A mailbox, as its journal sees it."""
 
     _life: Any
+    _released: Any
 
     def has_mail(self) -> bool: ...
 
@@ -68,6 +70,10 @@ class Channel:
     def row(self) -> tuple[int, bytes, int]:
         return self.id, bytes(self.chan_id), signed(self.short_chan_id)
 
+    @property
+    def is_mine(self) -> bool:
+        return not (self.was_taken or self.is_removed)
+
     def require_mine(self) -> None:
         self.require_not_taken()
         if self.is_removed:
@@ -76,6 +82,16 @@ class Channel:
     def require_not_taken(self) -> None:
         if self.was_taken:
             raise JournalError(f"channel {self.chan_id} has another mailbox by now")
+
+
+def _take(channel: Channel, last: Owner | None) -> None:
+    """Take the channel from its last mailbox, under whose lock nothing is under way."""
+    with nullcontext() if last is None else last._life.lock:
+        if last is not None and not last._life.stopped:
+            raise JournalError(f"channel {channel.chan_id} has a mailbox already: {last!r}")
+        if last is not None and last._released is None and channel.is_removed:
+            raise JournalError(f"the mailbox of channel {channel.chan_id} is being removed")
+        channel.was_taken = True
 
 
 class ChannelJournal(Journal):
@@ -171,10 +187,7 @@ class ChannelJournal(Journal):
         packets: Sequence[int] = self._left.get(before.id, ())
         fails: Sequence[tuple[int, bytes]] = self._left_fails.get(before.id, ())
         if before.owner is not None:
-            last = before.owner()
-            if last is not None and not last._life.stopped:
-                raise JournalError(f"channel {chan_id} has a mailbox already: {last!r}")
-            before.was_taken = True
+            _take(before, before.owner())
             packets, fails = self._read_again(before.id)
         # A channel that is pending for its link has the id that it was bound to.
         name = short_chan_id or before.short_chan_id
@@ -221,7 +234,7 @@ class ChannelJournal(Journal):
             JournalError: one can't be read or decoded, or is not the one that its row is about.
         """
         packets = {}
-        decode = self.codec.decode
+        decode = self.decode
         for row, *of_row, data in self.load(rows):
             try:
                 packet = packets[row] = decode(data)

@@ -84,16 +84,19 @@ class Commits:
 
     def submit_lazily(self, ticket: Ticket) -> None:
         """Queue a ticket that nobody waits for, until there are many."""
-        with self._lock:
-            self.submit(ticket)
-            self._lazy += sum(map(len, ticket.rows.values()))
-            is_full = self._lazy > _MANY
-        if is_full:
+        if self._is_many(ticket):
             try:
                 self.wait(ticket)
             except BaseException:
                 self.settle(ticket)
                 raise
+
+    def _is_many(self, ticket: Ticket) -> bool:
+        """Queue a ticket that nobody waits for; return whether there are many."""
+        with self._lock:
+            self.submit(ticket)
+            self._lazy += sum(map(len, ticket.rows.values()))
+            return self._lazy > _MANY
 
     def wait(self, ticket: Ticket) -> None:
         """Block until the ticket is written; return at once inside a transaction of this thread.

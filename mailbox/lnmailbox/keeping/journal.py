@@ -13,10 +13,12 @@ from typing import ClassVar, TypeVar
 
 from ..clock import Clock, WallClock
 from ..errors import JournalError
+from ..packet import HTLCPacket, require_packet
 from ..wire.shown import shown
 from .codec import JournalCodec, PacketCodec
 from .commits import Commits
 from .sqlite import JournalFile
+from .tickets import Ticket
 from .transaction import Transaction
 
 __all__ = ["Journal"]
@@ -79,6 +81,26 @@ class Journal(Commits):
             self._next_id = first + count
         return range(first, first + count)
 
+    def encode(self, packet: HTLCPacket) -> bytes:
+        """Return what the codec makes of a packet. SQLite would refuse all but bytes too late."""
+        data = self.codec.encode(packet)
+        if not isinstance(data, bytes):
+            raise TypeError(f"encode of the codec must return bytes, got {shown(data)}")
+        return data
+
+    def decode(self, data: bytes) -> HTLCPacket:
+        """Return the packet that the codec makes of `data`."""
+        packet = self.codec.decode(data)
+        require_packet(packet)
+        return packet
+
+    def submit_ack(self, ticket: Ticket) -> bool:
+        """Queue a ticket of acks; return whether to wait for it."""
+        if self.lazy_acks:
+            return self._is_many(ticket)
+        self.submit(ticket)
+        return True
+
     def load(self, ids: Sequence[int]) -> list[tuple[int, int, int, int, bytes]]:
         """Return `id, is_add, chan_id, htlc_id, data` of packets.
 
@@ -112,8 +134,9 @@ class Journal(Commits):
         Enters with the `sqlite3.Connection` of this journal, in a transaction. What this thread
         does to mailboxes of this journal inside, `add_packet`, `add_packets`, `ack_packet` and
         `ack_packets`, is written with it and takes effect when it ends: all of it, or nothing if
-        the block raises. Other threads that change mail wait meanwhile. `fail_add`, another
-        transaction, and what makes, binds or removes a mailbox raise `JournalError` inside.
+        the block raises. Other threads that change mail wait meanwhile. `fail_add`, `stop`,
+        another transaction, and what makes, binds or removes a mailbox raise `JournalError`
+        inside.
 
         The tables of the journal begin with `lnmailbox_`; leave them alone. Don't commit, and
         don't keep the connection.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from ..errors import PacketAlreadyExists
 from ..packet import CircuitKey, HTLCPacket
@@ -16,6 +18,13 @@ ON_DISK = HTLCPacket()
 """Stands for a packet that an earlier process left, until it is read."""
 
 
+_number = attrgetter("number")
+
+
+def _number_of_item(item: tuple[CircuitKey, Entry]) -> int:
+    return item[1].number
+
+
 class RowShelf(Shelf):
     """A shelf on which an entry's number is the id of its row.
 
@@ -26,7 +35,7 @@ class RowShelf(Shelf):
         released: rows of those that were restored and nacked before the first reset.
     """
 
-    __slots__ = ("_first_round", "_last_restored", "coming", "released")
+    __slots__ = ("_first_round", "_is_late", "_last_restored", "_last_row", "coming", "released")
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +43,8 @@ class RowShelf(Shelf):
         self.released: set[int] = set()
         self._first_round = self._round
         self._last_restored = 0  # the row
+        self._last_row = 0  # of those that were added
+        self._is_late = False  # whether one was added after another with a higher row
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Fill an empty shelf with what is on disk, in order of arrival. All is at the LINK."""
@@ -59,6 +70,12 @@ class RowShelf(Shelf):
             for entry in self.unacked.values()
             if entry.at is here and entry.number <= last and entry.number not in released
         ]
+
+    def expire_held(self, now: int) -> None:
+        """Make what is `held` due, if it is not."""
+        self._in_order = False  # what is not held any more may be before it
+        for entry in self.held():
+            entry.deadline = min(entry.deadline, now)
 
     def nack(self, key: CircuitKey) -> bool:
         entry = self.unacked.get(key)
@@ -99,21 +116,36 @@ class RowShelf(Shelf):
         return entries
 
     def publish_rows(self, entries: Iterable[Entry]) -> None:
-        """Append what is on disk now. After an interrupt, to be called again."""
+        """Add what is on disk now. After an interrupt, to be called again.
+
+        Each gets the place of its row: a transaction is written before what has queued meanwhile,
+        though that may have come earlier.
+        """
         waiting = self._round.waiting
         for entry in entries:
             if entry.at is NOWHERE and entry.packet is not None:
                 if entry.deadline < self._latest:
                     self._in_order = False
                 self._latest = entry.deadline
-                if not waiting or waiting[-1] is not entry:
+                if entry.number > self._last_row:
+                    self._last_row = entry.number
+                elif entry.number < self._last_row:
+                    self._is_late = True
+                if not waiting or waiting[-1].number < entry.number:
                     waiting.append(entry)
+                else:
+                    place = bisect_left(waiting, entry.number, key=_number)
+                    if place == len(waiting) or waiting[place] is not entry:
+                        waiting.insert(place, entry)
                 undelivered = self.undelivered + 1
                 self.unacked[entry.key] = entry
                 entry.at = WAITING
                 self._added += 1
                 self.undelivered = undelivered
             self.coming.pop(entry.key, None)
+        if self._is_late:
+            self.unacked = dict(sorted(self.unacked.items(), key=_number_of_item))
+            self._is_late = False
 
     def forget_rows(self, entries: Iterable[Entry]) -> None:
         """Let go of the keys of packets that did not get to the disk."""

@@ -14,7 +14,7 @@ from ..keeping.channels import ChannelJournal
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
 from ..keeping.rows import ON_DISK, RowShelf
-from ..keeping.schema import signed
+from ..keeping.schema import signed, unsigned
 from ..keeping.store import MemoryStore, Store
 from ..keeping.tickets import Ticket
 from ..life import Life
@@ -56,7 +56,8 @@ class DurableMailBox(BaseMailBox):
 
     Methods that change the journal raise `JournalError` if it is closed, if it has to be opened
     again, or if what they would keep can't be written. Adds have not happened then. An ack that
-    could not be written stays in effect, and goes with the next commit.
+    could not be written stays in effect, and goes with the next commit. `fail_add` returns False
+    in place of it, and logs the error.
     """
 
     def __init__(self, config: MailBoxConfig, journal: ChannelJournal) -> None:
@@ -100,7 +101,7 @@ class DurableMailBox(BaseMailBox):
         for row, is_an_add, chan_id, htlc_id, date in zip(*[numbers] * 5, strict=True):
             entry = Entry()
             entry.number = row
-            entry.key = CircuitKey(share(chan_id), htlc_id)
+            entry.key = CircuitKey(share(chan_id), unsigned(htlc_id))
             if is_an_add:
                 entry.deadline = now + min(max(date - today, 0), expiry)
             else:
@@ -112,12 +113,22 @@ class DurableMailBox(BaseMailBox):
                 raise JournalError(f"{self._journal} is damaged: two packets have the same key")
 
     def _rename(self, short_chan_id: ShortChannelID) -> None:
-        super()._rename(short_chan_id)
         channel = self._channel
-        if channel.short_chan_id != short_chan_id:
-            channel.short_chan_id = short_chan_id
-            if channel.is_saved:
+        before = channel.short_chan_id
+        try:
+            with self._lock:
+                channel.short_chan_id = short_chan_id
+                is_kept = channel.is_mine and (channel.is_saved or self._is_coming)
+            if is_kept and before != short_chan_id:
                 self._journal.commit(Ticket({"channels": [channel.row()]}))
+        except BaseException:
+            channel.short_chan_id = before  # so that the next call tries again
+            raise
+        super()._rename(short_chan_id)
+
+    @property
+    def _is_coming(self) -> bool:
+        return bool(self._reply_rows.coming or self._add_rows.coming)
 
     def is_in(self, journal: ChannelJournal) -> bool:
         return self._journal is journal
@@ -144,7 +155,7 @@ class DurableMailBox(BaseMailBox):
 
     def add_in_place_of(self, packets: Sequence[HTLCPacket], parked: Sequence[int]) -> None:
         """Add packets, and in the same commit remove rows of packets that were parked."""
-        encode = self._journal.codec.encode
+        encode = self._journal.encode
         classes = [is_add(packet) for packet in packets]
         data = [encode(packet) for packet in packets]
         arrival = Arrival(self)
@@ -235,13 +246,13 @@ class DurableMailBox(BaseMailBox):
                 journal.require_open()
                 self._require_mine_locked()
                 self._ack_locked(keys, gone)
-            if gone:
-                ticket.rows = rows_gone(gone)
-                if journal.lazy_acks:
-                    journal.submit_lazily(ticket)
-                else:
-                    journal.submit(ticket)
-                    journal.wait(ticket)
+                waits = False
+                if gone:
+                    # Under the lock: what follows, such as a removal, is committed after this.
+                    ticket.rows = rows_gone(gone)
+                    waits = journal.submit_ack(ticket)
+            if waits:
+                journal.wait(ticket)
         except BaseException:
             if not ticket.is_over:
                 # Once more, perhaps. All that was removed from memory has to go.
@@ -278,6 +289,7 @@ class DurableMailBox(BaseMailBox):
                 self._journal.submit(acks)
         except BaseException:
             self._journal.settle(acks)
+            mine.acked.difference_update(acks.entries())  # they can be acked again
             raise
         return len(acks.claims)
 
@@ -288,14 +300,15 @@ class DurableMailBox(BaseMailBox):
                 if entry is not None and entry not in acked:
                     claim = Claim()
                     acks.claims.append((shelf, claim))
-                    acked.add(entry)
                     shelf.claim_to_ack(claim, entry)
+                    acked.add(entry)
                     break
 
     # What an earlier process left
 
     def nack_packet(self, key: CircuitKey) -> bool:
         require_key(key)
+        self._life.require_not_stopped()
         self._read([e for e in self._entries(key) if e.at.place is Place.LINK])
         return super().nack_packet(key)
 
@@ -323,9 +336,7 @@ class DurableMailBox(BaseMailBox):
     def expire_held(self) -> None:
         """Have the held Adds fail at the reset that follows, as if they had expired."""
         with self._lock:
-            now = self._now_ns()
-            for entry in self._add_rows.held():
-                entry.deadline = min(entry.deadline, now)
+            self._add_rows.expire_held(self._now_ns())
 
     def _entries(self, key: CircuitKey) -> list[Entry]:
         with self._lock:
@@ -352,8 +363,10 @@ class DurableMailBox(BaseMailBox):
     # Life
 
     def stop(self) -> None:
+        if not self._is_finalizing():
+            self._journal.require_no_transaction("stop")  # a courier may wait for its end
         super().stop()
-        if not self._is_finalizing() and (self._reply_rows.coming or self._add_rows.coming):
+        if not self._is_finalizing() and self._is_coming:
             self._journal.flush()
 
     def release(self) -> list[HTLCPacket]:
@@ -363,6 +376,7 @@ class DurableMailBox(BaseMailBox):
             channel.require_not_taken()
             self.read_held()
             with self._lock:
+                channel.require_not_taken()
                 channel.is_removed = True  # from here on nothing more is acked or failed
             journal.flush()  # and this is the end of what was under way
             with self._lock:

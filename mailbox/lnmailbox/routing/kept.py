@@ -51,7 +51,7 @@ class KeptParked:
         now, today = self._config.clock.now_ns(), journal.today_ns()
         for row, short, date, data in journal.parked_rows():
             try:
-                packet = journal.codec.decode(data)
+                packet = journal.decode(data)
             except Exception as error:
                 raise JournalError(f"parked packet {row} can't be decoded: {error}") from error
             deadline = NEVER
@@ -100,7 +100,7 @@ class KeptParked:
             Exception: whatever the codec raises.
         """
         journal, key, add = self.journal, packet.in_key, is_add(packet)
-        data = journal.codec.encode(packet)
+        data = journal.encode(packet)
         date = None
         if add and self._parked_expiry is not None:
             expiry_ns = seconds_to_ns("parked_expiry", self._parked_expiry)

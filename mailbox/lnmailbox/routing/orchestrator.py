@@ -36,8 +36,8 @@ class MailOrchestrator(Parking):
     at the end.
 
     With a `journal`, what parks, makes, binds or removes waits for the disk, and raises
-    `JournalError` if it can't be kept, or inside a `transaction` of the journal. The journal is
-    not closed at the end.
+    `JournalError` if it can't be kept, or inside a `transaction` of the journal. So does `stop`
+    inside one. The journal is not closed at the end.
     """
 
     def __init__(self, config: MailOrchestratorConfig) -> None:
@@ -165,7 +165,8 @@ class MailOrchestrator(Parking):
 
         Short channel ids that led to it lead nowhere: packets for them are parked. The channel
         may get a new mailbox. Blocks as `MailBox.stop` does, and while another thread makes or
-        binds a mailbox. If it is interrupted while it blocks, call it again.
+        binds a mailbox. If it is interrupted while it blocks, or raises `JournalError`, the
+        mailbox is stopped: call it again.
 
         Returns:
             What was unacked, replies before Adds, each in order of arrival. It is the caller's to
@@ -227,7 +228,8 @@ class MailOrchestrator(Parking):
         Makes the mailboxes of all channels with mail, acks what their channel states contain
         already, in one commit for all, and calls `reset_packets` on each. The rest is then
         delivered again, in order; Adds past their deadline are failed back. Call it before a peer
-        is connected, and before anything is received. If it raises, nothing was acked or reset.
+        is connected, and before anything is received. If it raises, nothing was acked or reset,
+        unless a mailbox was stopped meanwhile.
 
         Args:
             committed: called as `committed(chan_id, key)` for each packet that was left; returns
@@ -283,6 +285,7 @@ class MailOrchestrator(Parking):
         Idempotent; may be called from a callback. Parked packets are dropped, from memory: a
         journal keeps them for the next process.
         """
+        self._require_no_transaction("stop")
         with self._lock:
             self._stopped = True
             mailboxes = [*self._mailboxes.values(), *self._expired.values()]

@@ -189,8 +189,10 @@ class Parking:
                 if deadline < NEVER:
                     self._alarm.set(deadline)
                 return False
-            short_chan_id, packet = due
-            box = self._expired_box_locked(short_chan_id)
+        short_chan_id, packet = due
+        box = self._expired_box(short_chan_id)
+        if box is None:
+            return False
         with suppress(PacketAlreadyExists):
             self._add_parked(box, packet)
         with self._lock:
@@ -199,14 +201,27 @@ class Parking:
                 self._parked_expired += 1
         return True
 
-    def _expired_box_locked(self, short_chan_id: ShortChannelID) -> BaseMailBox:
-        box = self._expired.get(short_chan_id)
-        if box is None and self._kept is not None:
-            box = self._expired[short_chan_id] = self._kept.expired_box(short_chan_id)
-        if box is None:
-            names = [field.name for field in attrs.fields(SwitchConfig)]
-            common: dict[str, Any] = {name: getattr(self._config, name) for name in names}
-            config = MailBoxConfig(short_chan_id=short_chan_id, **{**common, "expiry": 0.0})
-            box = self._expired[short_chan_id] = MemoryMailBox(config)
-            box.start()
+    def _expired_box(self, short_chan_id: ShortChannelID) -> BaseMailBox | None:
+        """Return the mailbox for Adds parked for this id that expire; None after `stop`."""
+        with self._lock:
+            box = self._expired.get(short_chan_id)
+        if box is not None:
+            return box
+        box = self._make_expired_box(short_chan_id)
+        with self._lock:
+            if not self._stopped:
+                self._expired[short_chan_id] = box
+                return box
+        box.stop()
+        return None
+
+    def _make_expired_box(self, short_chan_id: ShortChannelID) -> BaseMailBox:
+        """Return a mailbox, started. May wait for the disk, and so for a transaction's end."""
+        if self._kept is not None:
+            return self._kept.expired_box(short_chan_id)
+        names = [field.name for field in attrs.fields(SwitchConfig)]
+        common: dict[str, Any] = {name: getattr(self._config, name) for name in names}
+        config = MailBoxConfig(short_chan_id=short_chan_id, **{**common, "expiry": 0.0})
+        box = MemoryMailBox(config)
+        box.start()
         return box
