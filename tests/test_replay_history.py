@@ -163,6 +163,16 @@ def test_what_this_node_is_paid_has_no_add() -> None:
     assert not any(step.htlc.has_add for step in past.steps)
 
 
+def test_what_the_incoming_link_cannot_forward_has_no_add() -> None:
+    """An onion that cannot be read names no outgoing channel; the Fail goes back at once."""
+    unread = {"outgoing_channel": ShortChannelID(), "failure_detail": "ONION_DECODE"}
+    past = Past(forward(Kind.LINK_FAIL, **unread))
+
+    assert [(0, False, Result.FAILED)] == past.results
+    assert {"ONION_DECODE": 1} == past.history.refusals
+    assert [] == past.warnings
+
+
 def test_a_result_may_be_older_than_the_log() -> None:
     """Its reply is due all the same."""
     past = Past(forward(Kind.SETTLE))
