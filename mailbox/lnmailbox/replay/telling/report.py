@@ -26,7 +26,8 @@ way back. delivered: the link committed to it. refused: the link took it and fai
 it, as in the log. unroutable: the peer was gone, and lnd fails an Add for it at \
 once. expired: its link did not take it in time. waiting: in its mailbox at the end. \
 own: payments of this node itself, without a \
-fee to lose. lost: of forwards that the log shows as settled.\
+fee to lose. lost: of forwards that the log shows as settled. A peer that is gone sends no Adds \
+either: those that came in from it are played as in the log, and do not count as lost.\
 """
 
 
