@@ -193,6 +193,13 @@ def test_a_channel_that_was_a_number_is_no_other_thing(value: Any) -> None:
         parser.parse({"final_htlc_event": {}, "outgoing_channel_id": value}, 2)
 
 
+def test_the_incoming_link_may_fail_what_it_cannot_forward() -> None:
+    """Then lnd knows no outgoing channel."""
+    event = parsed(event_type="FORWARD", incoming_channel_id=1, link_fail_event={})
+
+    assert ShortChannelID() == event.outgoing_channel
+
+
 @pytest.mark.parametrize(
     "fields, said",
     [

@@ -286,6 +286,7 @@ def test_an_interrupt_ends_it_without_a_report(
     [
         (["x"], "the following arguments are required: --length"),
         (["x", "--length", "0"], "LENGTH must be more than 0, got '0'"),
+        (["x", "--length", "0.999"], "LENGTH must be a second or more, got '0.999'"),
         (["x", "--length", "5m", "--steps", "1001"], "not a number from 1 to 1000: '1001'"),
         (["x", "--length", "5m", "--expiry", "1,,2"], "not a number of seconds above 0"),
         (["x", "--length", "5m", "--kind", "flap"], "invalid choice: 'flap'"),

@@ -111,9 +111,9 @@ def test_a_refusal_without_add_brings_its_own() -> None:
 
 
 def test_a_refusal_may_come_after_its_add() -> None:
-    """It belongs to the Add that is open, also with zero for the outgoing id."""
+    """It belongs to the Add that is open."""
     for of in (forward, send):
-        past = Past(of(Kind.ADD, 0), of(Kind.LINK_FAIL, 0))
+        past = Past(of(Kind.ADD), of(Kind.LINK_FAIL))
 
         assert [(0, True, Result.REFUSED), (1, False, Result.REFUSED)] == past.results
 
@@ -135,6 +135,17 @@ def test_an_id_of_zero_may_be_taken_already() -> None:
     assert [0, 2**64 - 1] == [step.htlc.outgoing_htlc_id for step in past.steps if step.is_add]
 
 
+def test_a_refused_payment_without_an_id_is_not_the_one_that_is_open() -> None:
+    """The channel's first HTLC has the id zero, and settles when a later one was refused."""
+    past = Past(send(Kind.ADD, 0), send(Kind.LINK_FAIL, 0), send(Kind.SETTLE, 0))
+
+    assert [] == past.warnings
+    assert [0, 2**64 - 1] == [step.htlc.outgoing_htlc_id for step in past.steps if step.is_add]
+    assert [Result.REFUSED, Result.SETTLED] == [
+        step.htlc.result for step in past.steps if not step.is_add
+    ]
+
+
 def test_own_payments_refused_with_an_id_are_known_by_it() -> None:
     """Then a repetition is a repetition."""
     past = Past(send(Kind.LINK_FAIL, 5), send(Kind.LINK_FAIL, 5))
@@ -150,6 +161,16 @@ def test_what_this_node_is_paid_has_no_add() -> None:
     results = [(0, False, Result.SETTLED), (1, False, Result.FAILED), (2, False, Result.FAILED)]
     assert results == past.results
     assert not any(step.htlc.has_add for step in past.steps)
+
+
+def test_what_the_incoming_link_cannot_forward_has_no_add() -> None:
+    """An onion that cannot be read names no outgoing channel; the Fail goes back at once."""
+    unread = {"outgoing_channel": ShortChannelID(), "failure_detail": "ONION_DECODE"}
+    past = Past(forward(Kind.LINK_FAIL, **unread))
+
+    assert [(0, False, Result.FAILED)] == past.results
+    assert {"ONION_DECODE": 1} == past.history.refusals
+    assert [] == past.warnings
 
 
 def test_a_result_may_be_older_than_the_log() -> None:

@@ -9,7 +9,7 @@ from lnmailbox.replay.playing.ledger import Counts
 from lnmailbox.replay.playing.outcome import Ending
 from lnmailbox.replay.telling.report import text_report
 from lnmailbox.wire import ShortChannelID
-from outcomes import OWN, A, B, ended, held, outcome
+from outcomes import NS, OWN, A, B, ended, held, outcome
 
 HEALTHY = """\
 2025-10-09 08:53:20 to 2025-10-09 10:55:22 UTC: 2 h 2 min
@@ -154,6 +154,22 @@ Failed, but not settled in the log either: 2. They cost nothing.
     )
 
 
+def test_the_year_is_told_if_there_are_several() -> None:
+    """A forwarding history may be that long; a day and a month are too little then."""
+    report = text_report(outcome(failed=[ended(60)], end_ns=90 * 86_400 * NS))
+
+    assert "\n2025-10-09 08:54:20  880000x1x1  9x9x9/41       expired  2 sat\n" in report
+
+
+def test_ids_that_are_made_up_are_not_shown() -> None:
+    """They are long, and lnd does not know them."""
+    made_up = {"incoming_htlc_id": 2**63 + 1}
+    report = text_report(outcome(failed=[ended(60, **made_up)], held=[held(60, **made_up)]))
+
+    assert "\n10-09 08:54:20  880000x1x1  9x9x9          expired  2 sat\n" in report
+    assert "\n9x9x9          Settle  2 h 1 min   885,120  1,002 sat\n" in report
+
+
 def test_own_payments_alone_are_no_table() -> None:
     """They have no fee to lose."""
     report = text_report(outcome(failed=[ended(2000, incoming_channel=OWN)]))
@@ -212,13 +228,14 @@ This is an error of lnmailbox, not of the node: please report it."""
     )
 
 
-def test_no_line_is_longer_than_80_columns() -> None:
+@pytest.mark.parametrize("htlc_id", [123_456_789, 2**64 - 1])
+def test_no_line_is_longer_than_80_columns(htlc_id: int) -> None:
     """Numbers of a node's whole life, and the longest ids that channels had by 2025."""
     channel = ShortChannelID(9_900_000, 12_345, 100)
     many = 123_456_789
     counts = {name: many for name in Counts.__annotations__ if not name.endswith("msat")}
     money = {"fees_lost_msat": 10**10, "volume_failed_msat": 10**14}
-    big = {"incoming_htlc_id": many, "incoming_channel": channel, "outgoing_channel": channel}
+    big = {"incoming_htlc_id": htlc_id, "incoming_channel": channel, "outgoing_channel": channel}
     everything = outcome(
         channels={channel: Counts(**counts, **money)},
         failed=[ended(n, Ending.UNROUTABLE, **big) for n in range(20)],

@@ -11,7 +11,7 @@ from ..console import UNUSABLE, argument, complain, say
 from .options import DEFAULT_EXPIRY, add_log, parse_expiry, parse_top, show, shown_progress
 from .playing.history import Progress
 from .playing.outages import Absence
-from .playing.times import parse_length
+from .playing.times import NS, parse_length
 from .reading.events import HtlcEvent
 from .reading.logs import UnusableLog, read_events
 from .reading.sources import rereadable
@@ -56,7 +56,7 @@ def add_forecast_command(commands: Any) -> None:
         "--length",
         metavar="LENGTH",
         required=True,
-        type=argument(partial(parse_length, "LENGTH")),
+        type=argument(_parse_length),
         help="of a window: seconds, or like 90s, 5m, 2h, 1d",
     )
     parser.add_argument(
@@ -80,6 +80,13 @@ def add_forecast_command(commands: Any) -> None:
     )
     add_log(parser)
     parser.set_defaults(run=_run)
+
+
+def _parse_length(text: str) -> int:
+    length_ns = parse_length("LENGTH", text)
+    if length_ns < NS:
+        raise ValueError(f"LENGTH must be a second or more, got {text!r}")
+    return length_ns
 
 
 def _parse_expiries(text: str) -> list[float]:

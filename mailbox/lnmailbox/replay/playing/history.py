@@ -221,19 +221,18 @@ class History:
 
     def _end(self, event: HtlcEvent) -> None:
         key = _key(event)
-        if event.kind is not Kind.LINK_FAIL:
-            refused = False
-        else:
-            # lnd reports a failure of the incoming link for RECEIVE: there is no other.
-            refused = event.origin is not Origin.RECEIVE
-        htlc = self._open.pop(key, None)
-        if htlc is not None:
-            self._remember(key)
-        elif refused and event.origin is Origin.SEND and not event.outgoing_htlc_id:
-            # A link gives no HTLC id to what it refuses, so that many refused payments are 0.
+        # Without an outgoing channel it is a failure of the incoming link: there was no Add.
+        refused = event.kind is Kind.LINK_FAIL and bool(event.outgoing_channel)
+        if refused and event.origin is Origin.SEND and not event.outgoing_htlc_id:
+            # A link gives no HTLC id to what it refuses, so that many refused payments are 0. None
+            # is the channel's first HTLC: lnd reports an Add once it has an id, and that is never
+            # refused then.
             htlc = self._new_add(event)
             htlc.outgoing_htlc_id = _LAST_HTLC_ID - self._nameless
             self._nameless += 1
+        elif (open_htlc := self._open.pop(key, None)) is not None:
+            htlc = open_htlc
+            self._remember(key)
         elif key in self._ended:
             self._warnings.add("HTLC had ended before; left out", event.line, _name(key))
             return

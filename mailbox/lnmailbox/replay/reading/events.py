@@ -216,7 +216,8 @@ def _failure_detail(body: dict[str, Any]) -> str:
 def _check_htlc(event: HtlcEvent) -> None:
     origin = event.origin
     if origin is Origin.FORWARD:
-        if event.incoming_channel and event.outgoing_channel:
+        # The incoming link may fail what it cannot forward: then there is no outgoing one.
+        if event.incoming_channel and (event.outgoing_channel or event.kind is Kind.LINK_FAIL):
             return
     elif origin is Origin.SEND:
         if event.outgoing_channel:

@@ -18,9 +18,11 @@ from lnmailbox.wire import ShortChannelID
 from .events import HtlcEvent, Kind, Origin
 from .fields import UINT64_MAX, NoEvent, uint
 
-__all__ = ["ForwardParser"]
+__all__ = ["MADE_UP_ID", "ForwardParser"]
 
-_MADE_UP_ID = 1 << 63
+MADE_UP_ID = 1 << 63
+"""From here on, HTLC ids are made up: no channel has as many HTLCs."""
+
 _SECOND_NS = 1_000_000_000
 
 
@@ -86,7 +88,7 @@ class ForwardParser:
         number = self._equal.get(told, 0)
         self._equal[told] = number + 1
         digest = hashlib.blake2b(repr((told, number)).encode(), digest_size=8).digest()
-        return _MADE_UP_ID | int.from_bytes(digest, "big")
+        return MADE_UP_ID | int.from_bytes(digest, "big")
 
 
 def _amounts(fields: dict[str, Any]) -> tuple[int, int]:

@@ -22,8 +22,9 @@ _EXPIRIES = 4  # in one table, so that it has no more than 80 columns
 
 _WORDS = """\
 Words: volume and fees are those of forwards that would have failed and that the log shows as \
-settled. The mean is over all windows tried, most of which may have cost nothing. The last line \
-is the whole node: all its peers away at once.\
+settled. A row counts what leaves through its channel; without the peer, what came in through it \
+would have been missed, too. The mean is over all windows tried, most of which may have cost \
+nothing. The last line is the whole node: all its peers away at once.\
 """
 
 

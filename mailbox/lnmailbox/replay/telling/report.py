@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lnmailbox.wire import ShortChannelID
 
+from ..playing.history import Htlc
 from ..playing.ledger import Counts
 from ..playing.outcome import EndedHtlc, HeldReply, Outcome
-from .tables import age, moment, paragraph, sat, table
+from ..reading.forwards import MADE_UP_ID
+from .tables import age, date, moment, paragraph, sat, table
 from .verdict import not_played, verdict
 
 __all__ = ["TOP", "text_report"]
@@ -24,7 +26,8 @@ way back. delivered: the link committed to it. refused: the link took it and fai
 it, as in the log. unroutable: the peer was gone, and lnd fails an Add for it at \
 once. expired: its link did not take it in time. waiting: in its mailbox at the end. \
 own: payments of this node itself, without a \
-fee to lose. lost: of forwards that the log shows as settled.\
+fee to lose. lost: of forwards that the log shows as settled. A peer that is gone sends no Adds \
+either: those that came in from it are played as in the log, and do not count as lost.\
 """
 
 
@@ -78,12 +81,19 @@ def _held(outcome: Outcome, top: int) -> Iterator[str]:
 def _held_row(reply: HeldReply, end_ns: int) -> list[str]:
     htlc = reply.htlc
     return [
-        f"{htlc.incoming_channel}/{htlc.incoming_htlc_id}",
+        _incoming(htlc),
         "Settle" if reply.is_settle else "Fail",
         age(end_ns - reply.since_ns),
         f"{htlc.incoming_timelock:,}" if htlc.incoming_timelock else "unknown",
         sat(htlc.incoming_amount) if htlc.incoming_amount else "unknown",
     ]
+
+
+def _incoming(htlc: Htlc) -> str:
+    """The HTLC's incoming channel, and its id if lnd gave it one."""
+    if htlc.incoming_htlc_id >= MADE_UP_ID:
+        return str(htlc.incoming_channel)
+    return f"{htlc.incoming_channel}/{htlc.incoming_htlc_id}"
 
 
 # The log
@@ -157,7 +167,7 @@ def _failed(outcome: Outcome, top: int) -> Iterator[str]:
     if forwards:
         yield "Forwards that failed in the replay, and settled in the log:"
         rows = [["when (UTC)", "channel", "incoming HTLC", "ending", "fee"]]
-        rows += [_failed_row(one, outcome.start_ns) for one in forwards[:top]]
+        rows += [_failed_row(one, outcome) for one in forwards[:top]]
         yield from table(rows, left=4)
         if rest := forwards[top:]:
             yield f"and {len(rest):,} more: {sat(sum(one.fee_lost_msat for one in rest))}"
@@ -168,12 +178,15 @@ def _failed(outcome: Outcome, top: int) -> Iterator[str]:
         yield f"Failed, but not settled in the log either: {others:,}. They cost nothing."
 
 
-def _failed_row(failed: EndedHtlc, start_ns: int) -> list[str]:
+def _failed_row(failed: EndedHtlc, outcome: Outcome) -> list[str]:
     htlc = failed.htlc
+    start_ns = outcome.start_ns
+    is_one_year = date(start_ns).year == date(start_ns + outcome.end_ns).year
+    when = moment(start_ns + failed.at_ns)
     return [
-        moment(start_ns + failed.at_ns)[5:],
+        when[5:] if is_one_year else when,
         str(htlc.outgoing_channel),
-        f"{htlc.incoming_channel}/{htlc.incoming_htlc_id}",
+        _incoming(htlc),
         failed.ending.value,
         sat(htlc.fee),
     ]
