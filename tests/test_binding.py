@@ -13,7 +13,7 @@ from lnmailbox import MailBoxShuttingDown, MemoryMailBox, PacketAlreadyExists, U
 from lnmailbox.testing import Call, run_threads
 from lnmailbox.testing.conformance.base import EXPIRY, add, fail, numbers, packet, settle
 from lnmailbox.wire import UpdateFailMalformedHTLC
-from node import PENDING, Node, received, short
+from node import PENDING, Node, channel, received, short
 
 
 @pytest.fixture
@@ -142,6 +142,18 @@ def test_a_channel_with_a_mailbox_takes_no_other(node):
         node.bind(other, 1, short(2))
 
     assert PENDING == other.short_chan_id
+    assert [1] == node.parked()
+
+
+def test_a_mailbox_is_that_of_one_channel(node):
+    """Else removing both channels would return its packets twice."""
+    mailbox = node.live(1)
+    node.deliver(2, add(1))
+
+    with pytest.raises(ValueError, match=f"^another channel than {channel(2)} has {mailbox!r}$"):
+        node.bind(mailbox, 2, short(2))
+
+    assert short(1) == mailbox.short_chan_id
     assert [1] == node.parked()
 
 

@@ -136,6 +136,26 @@ def test_an_add_with_a_damaged_field_counts_as_left_out(
     assert count == read._warnings.adds_left_out
 
 
+@pytest.mark.parametrize("indent", [None, 4])
+@pytest.mark.parametrize(
+    "text, count",
+    [
+        ('{"incoming_htlc_id": "7", "forward_event": {"info": {"incoming_amt', 1),
+        ('{"chan_id_in": "1", "chan_id_out": "2", "amt_', 1),
+        ('{"incoming_htlc_id": "7", "settle_event": {"preim', 0),
+    ],
+)
+def test_an_add_that_was_cut_off_counts_as_left_out(
+    log: Path, text: str, count: int, indent: int | None
+) -> None:
+    """Whether it is one line or several."""
+    if indent is not None:
+        text = text.replace(", ", ",\n    ").replace("{", "{\n    ", 1)
+    read = Read(log, f"{text}\n{line(timestamp_ns=1)}{text}")
+
+    assert 2 * count == read._warnings.adds_left_out
+
+
 @pytest.mark.parametrize("count, is_said", [(99, False), (100, True), (101, False)])
 def test_a_history_as_long_as_lnds_limit_may_go_on(log: Path, count: int, is_said: bool) -> None:
     """It is the default of `--max_events`, which is easily overlooked."""

@@ -21,7 +21,7 @@ class Cut:
     def take(self, fields: dict[str, Any], line: int) -> None:
         self.objects.append((line, fields))
 
-    def complain(self, text: str, line: int, detail: str = "") -> None:
+    def complain(self, text: str, line: int, detail: str = "", what: str = "") -> None:
         self.complaints.append(f"{line}: {text}: {detail}")
 
 

@@ -175,7 +175,7 @@ DURABLE = [
         "keeping/channels.py",
         "if last is not None and not last._life.stopped:",
         "if False:",
-        "journal durable_mailbox",
+        "channels journal durable_mailbox",
     ),
     Mutant(
         "the mailbox of before goes on acking",
@@ -189,7 +189,7 @@ DURABLE = [
         "keeping/channels.py",
         "            packets, fails = self._read_again(before.id)\n",
         "            pass\n",
-        "journal durable_mailbox durable_orchestrator",
+        "channels durable_removal journal durable_mailbox durable_orchestrator",
     ),
     Mutant(
         "packets of a channel that is not there are overlooked",
@@ -225,7 +225,7 @@ DURABLE = [
         "failing/decided.py",
         "if is_out and fail_packet not in self._refused:",
         "if is_out:",
-        "durable_faults durable_orchestrator",
+        "decided durable_removal durable_bounds durable_faults durable_orchestrator",
     ),
     Mutant(
         "a Fail that was handed over keeps its row",
@@ -276,7 +276,7 @@ DURABLE = [
         "keeping/commits.py",
         "return self._lazy > _MANY",
         "return False",
-        "journal durable_mailbox",
+        "commits durable_faults",
     ),
     Mutant(
         "what was written before an interrupt is taken as not written",

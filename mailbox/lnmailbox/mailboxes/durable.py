@@ -13,8 +13,8 @@ from ..failing.desk import ReturnsDesk
 from ..keeping.channels import ChannelJournal
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
-from ..keeping.rows import ON_DISK, RowShelf
-from ..keeping.schema import signed, unsigned
+from ..keeping.rows import ON_DISK, RowShelf, fill, signed_key
+from ..keeping.schema import unsigned
 from ..keeping.store import MemoryStore, Store
 from ..keeping.tickets import Ticket
 from ..life import Life
@@ -28,7 +28,6 @@ from .describing import describe_mailbox
 __all__ = ["DurableMailBox"]
 
 _LATEST_NS = (1 << 63) - 1
-_SIGN = 1 << 63
 
 
 class DurableMailBox(BaseMailBox):
@@ -139,10 +138,7 @@ class DurableMailBox(BaseMailBox):
         It is with the link until `reset_packets`, or `nack_packet` for one packet.
         """
         with self._lock:
-            return [entry.key for entry in self._held_locked()]
-
-    def _held_locked(self) -> list[Entry]:
-        return self._reply_rows.held() + self._add_rows.held()
+            return [entry.key for entry in self._reply_rows.held() + self._add_rows.held()]
 
     # Adding
 
@@ -194,11 +190,7 @@ class DurableMailBox(BaseMailBox):
         for row, packet, is_an_add, one in zip(ids, packets, classes, data, strict=True):
             key = packet.in_key
             (new_adds if is_an_add else new_replies)[key].number = row
-            chan_id: int = key.chan_id
-            htlc_id = key.htlc_id
-            if chan_id >= _SIGN or htlc_id >= _SIGN:
-                chan_id, htlc_id = signed(chan_id), signed(htlc_id)
-            rows.append((row, channel.id, is_an_add, chan_id, htlc_id, dates[is_an_add], one))
+            rows.append((row, channel.id, is_an_add, *signed_key(key), dates[is_an_add], one))
         arrival.rows = {"packets": rows}
         if not channel.is_saved:
             arrival.rows = {"channels": [channel.row()], "packets": rows}
@@ -246,11 +238,9 @@ class DurableMailBox(BaseMailBox):
                 journal.require_open()
                 self._require_mine_locked()
                 self._ack_locked(keys, gone)
-                waits = False
-                if gone:
-                    # Under the lock: what follows, such as a removal, is committed after this.
-                    ticket.rows = rows_gone(gone)
-                    waits = journal.submit_ack(ticket)
+                # Under the lock: what follows, such as a removal, is committed after this.
+                ticket.rows = rows_gone(gone)
+                waits = bool(gone) and journal.submit_ack(ticket)
             if waits:
                 journal.wait(ticket)
         except BaseException:
@@ -356,7 +346,7 @@ class DurableMailBox(BaseMailBox):
             return
         packets = self._journal.packets([entry.number for entry in entries])
         with self._lock:
-            missing = _filled(entries, packets)
+            missing = fill(entries, packets)
         if missing:
             raise JournalError(f"packet {missing[0]} is not in {self._journal} any more")
 
@@ -407,11 +397,3 @@ class DurableMailBox(BaseMailBox):
 
     def describe(self) -> str:
         return describe_mailbox(repr(self), self.statistics(), self._config, self._desk.trouble())
-
-
-def _filled(entries: list[Entry], packets: dict[int, HTLCPacket]) -> list[CircuitKey]:
-    """Give each entry its packet, if it has none; return the keys of those that have none yet."""
-    for entry in entries:
-        if entry.packet is ON_DISK and entry.number in packets:
-            entry.packet = packets[entry.number]
-    return [entry.key for entry in entries if entry.packet is ON_DISK]

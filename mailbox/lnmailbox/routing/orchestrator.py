@@ -105,7 +105,8 @@ class MailOrchestrator(Parking):
         Raises:
             MailBoxShuttingDown: the orchestrator was stopped, the mailbox was removed, or packets
                 are parked and the mailbox was stopped.
-            ValueError: the channel has another mailbox, or `chan_id` is not 32 bytes.
+            ValueError: the channel has another mailbox, another channel has this one, or `chan_id`
+                is not 32 bytes.
             TypeError: `mailbox` is not a `MailBox`, or `short_chan_id` not a `ShortChannelID`.
         """
         if not isinstance(mailbox, MailBox):
@@ -117,6 +118,8 @@ class MailOrchestrator(Parking):
             known = self._find(chan_id)
             if known is not None and known is not mailbox:
                 raise ValueError(f"channel {chan_id} has another mailbox: {known!r}")
+            if known is None and mailbox in self.mailboxes():
+                raise ValueError(f"another channel than {chan_id} has {mailbox!r}")
             if mailbox in self._removed:
                 raise MailBoxShuttingDown
             mailbox.short_chan_id = short_chan_id

@@ -18,12 +18,22 @@ from lnmailbox.wire import ShortChannelID
 from .failure_names import FAILURE_DETAILS
 from .fields import UINT32_MAX, NoEvent, in_snake_case, names_of, shown, uint
 
-__all__ = ["COUNTED_ONLY", "NO_FIELD", "EventParser", "HtlcEvent", "Kind", "Origin", "is_like_add"]
+__all__ = [
+    "COUNTED_ONLY",
+    "NO_FIELD",
+    "EventParser",
+    "HtlcEvent",
+    "Kind",
+    "Origin",
+    "is_like_add",
+    "was_add",
+]
 
 NO_FIELD = "no event field"
 """Why an object is no event, nor a damaged one."""
 
 _MAX_CHANNELS = 10_000
+_OF_ADD = re.compile(r'"(?:forward_event|forwardEvent|chan_id_in|chanIdIn)"')
 _FAILURE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -158,6 +168,11 @@ def _numbered_origin(value: object) -> Origin:
     if type(value) is int and 0 <= value < len(_NUMBERED_ORIGINS):
         return _NUMBERED_ORIGINS[value]
     raise NoEvent("unknown event_type", shown(value))
+
+
+def was_add(text: str) -> bool:
+    """Return whether damaged text is from an Add."""
+    return _OF_ADD.search(text) is not None
 
 
 def is_like_add(fields: dict[str, Any]) -> bool:

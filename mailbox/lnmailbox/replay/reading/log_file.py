@@ -9,7 +9,7 @@ from typing import Any
 
 from .causes import cause_of_fields, node_error
 from .chunks import UnusableLog, open_log, read_chunks
-from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent, is_like_add
+from .events import COUNTED_ONLY, NO_FIELD, EventParser, HtlcEvent, is_like_add, was_add
 from .fields import NoEvent, in_snake_case
 from .forwards import ForwardParser
 from .objects import ObjectCutter
@@ -76,7 +76,7 @@ class LogFile:
         self._error = ""
         self._parser = EventParser()
         self._forward_parser = ForwardParser(self._parser.channel)
-        self._cutter = ObjectCutter(self._take, self._complain)
+        self._cutter = ObjectCutter(self._take, self._complain_of_text)
         self._block: list[HtlcEvent] = []
         self._is_empty = True
 
@@ -171,6 +171,11 @@ class LogFile:
         elif is_like_add(fields):
             self._warnings.adds_left_out += 1
         self._complain(error.text, line, error.detail)
+
+    def _complain_of_text(self, text: str, line: int, detail: str = "", what: str = "") -> None:
+        if was_add(what):
+            self._warnings.adds_left_out += 1
+        self._complain(text, line, detail)
 
     def _complain(self, text: str, line: int, detail: str = "") -> None:
         self._warn(text, line, detail)

@@ -37,9 +37,9 @@ _decode = json.JSONDecoder().raw_decode
 
 
 class Complain(Protocol):
-    """Called with what is no object: why, its line, and what is particular to it."""
+    """Called with what is no object: why, its line, what is particular to it, and what it is."""
 
-    def __call__(self, text: str, line: int, detail: str = "") -> None: ...
+    def __call__(self, text: str, line: int, detail: str = "", what: str = "") -> None: ...
 
 
 class ObjectCutter:
@@ -139,8 +139,9 @@ class ObjectCutter:
                 return pos + tail.end()
         if may_go_on and ("\n" not in rest or not rest.strip("[ \t\r\n")):
             return None
-        cause, detail = cause_of_line(rest.partition("\n")[0])
-        self._complain(cause, self.line, detail)
+        what = rest.partition("\n")[0]
+        cause, detail = cause_of_line(what)
+        self._complain(cause, self.line, detail, what)
         return self._skip_line(text, pos)
 
     def _broken(self, text: str, pos: int, is_last: bool, error: Exception) -> int | None:
@@ -157,7 +158,7 @@ class ObjectCutter:
             return None
         else:
             cause = f"an object of more than {MAX_OBJECT:,} characters"
-        self._complain(cause, self.line, detail)
+        self._complain(cause, self.line, detail, text[pos:].partition("\n")[0])
         return self._skip_line(text, pos)
 
     def _skip_line(self, text: str, pos: int) -> int:

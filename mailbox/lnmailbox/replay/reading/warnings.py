@@ -54,7 +54,7 @@ class LogWarnings:
 
     def __init__(self) -> None:
         self.adds_left_out = 0
-        """How many Adds were left out: too late to be sorted, or with a field that is damaged."""
+        """How many Adds were left out: too late to be sorted, or damaged."""
         self._counted: dict[str, _Counted] = {}
 
     def add(self, text: str, line: int | None = None, detail: str = "", file: str = "") -> None:
