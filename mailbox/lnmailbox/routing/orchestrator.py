@@ -236,7 +236,9 @@ class MailOrchestrator(Parking):
 
         Args:
             committed: called as `committed(chan_id, key)` for each packet that was left; returns
-                whether the channel's state, on this node's disk, has it. Without it, none is.
+                whether the channel's state, on this node's disk, has it. Without it, none is. It
+                can't tell an Add from a reply. They have the same key if an HTLC leaves by the
+                channel it came in by: refuse such HTLCs, as lnd does by default.
             adds: "replay" delivers Adds again. "fail" fails those that are not committed, as lnd,
                 Eclair and Core Lightning do after a restart; couriers carry the Fails.
 
