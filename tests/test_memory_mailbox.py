@@ -232,5 +232,8 @@ class TestMemory(MemoryTests):
         gc.collect()
 
         assert [None] * 300 == [reference() for reference in gone]
+        clock.advance(EXPIRY)  # for alarms whose lock their owners could not have in time
+        for thread in set(threading.enumerate()) - before:
+            thread.join(PATIENCE)
         assert before >= set(threading.enumerate())
         assert [] == Watch.of(clock)._heap

@@ -10,15 +10,13 @@ from operator import attrgetter
 from ..errors import PacketAlreadyExists
 from ..packet import CircuitKey, HTLCPacket
 from .entry import NOWHERE, WAITING, Claim, Entry
-from .schema import signed
 from .shelf import Shelf
 
-__all__ = ["ON_DISK", "RowShelf", "fill", "signed_key"]
+__all__ = ["ON_DISK", "RowShelf", "fill"]
 
 ON_DISK = HTLCPacket()
 """Stands for a packet that an earlier process left, until it is read."""
 
-_SIGN = 1 << 63
 
 _number = attrgetter("number")
 
@@ -180,15 +178,6 @@ class RowShelf(Shelf):
     def _check(self) -> None:
         super()._check()
         assert self.unacked.keys().isdisjoint(self.coming)
-
-
-def signed_key(key: CircuitKey) -> tuple[int, int]:
-    """Return a key as a row has it."""
-    chan_id: int = key.chan_id
-    htlc_id = key.htlc_id
-    if chan_id >= _SIGN or htlc_id >= _SIGN:
-        return signed(chan_id), signed(htlc_id)
-    return chan_id, htlc_id
 
 
 def fill(entries: Iterable[Entry], packets: Mapping[int, HTLCPacket]) -> list[CircuitKey]:

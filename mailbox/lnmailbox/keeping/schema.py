@@ -15,10 +15,13 @@ __all__ = [
     "VERSION",
     "Rows",
     "signed",
+    "signed_key",
     "unsigned",
 ]
 
 VERSION = 1
+
+_SIGN = 1 << 63
 
 # Columns of 64 bits: SQLite's integers have a sign, so ids above 2**63 stand there as negative
 # numbers. Dates are ns since 1970. That of an Add is its deadline, that of a reply its arrival.
@@ -79,7 +82,14 @@ Rows = Mapping[str, Sequence[tuple[Any, ...]]]
 
 def signed(number: int) -> int:
     """Return an unsigned 64-bit number as one with a sign."""
-    return number - (1 << 64) if number >= 1 << 63 else number
+    return number - (1 << 64) if number >= _SIGN else number
+
+
+def signed_key(chan_id: int, htlc_id: int) -> tuple[int, int]:
+    """Return both parts of a circuit key as numbers with a sign."""
+    if chan_id >= _SIGN or htlc_id >= _SIGN:
+        return signed(chan_id), signed(htlc_id)
+    return chan_id, htlc_id
 
 
 def unsigned(number: int) -> int:

@@ -13,8 +13,8 @@ from ..failing.desk import ReturnsDesk
 from ..keeping.channels import ChannelJournal
 from ..keeping.entry import NEVER, NOWHERE, Claim, Entry, Place
 from ..keeping.messages import MessageQueue
-from ..keeping.rows import ON_DISK, RowShelf, fill, signed_key
-from ..keeping.schema import unsigned
+from ..keeping.rows import ON_DISK, RowShelf, fill
+from ..keeping.schema import signed_key, unsigned
 from ..keeping.store import MemoryStore, Store
 from ..keeping.tickets import Ticket
 from ..life import Life
@@ -190,7 +190,7 @@ class DurableMailBox(BaseMailBox):
         for row, packet, is_an_add, one in zip(ids, packets, classes, data, strict=True):
             key = packet.in_key
             (new_adds if is_an_add else new_replies)[key].number = row
-            rows.append((row, channel.id, is_an_add, *signed_key(key), dates[is_an_add], one))
+            rows.append((row, channel.id, is_an_add, *signed_key(*key), dates[is_an_add], one))
         arrival.rows = {"packets": rows}
         if not channel.is_saved:
             arrival.rows = {"channels": [channel.row()], "packets": rows}
