@@ -23,6 +23,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+FIRE = """
+    durable_interrupts faults interleavings interleavings_mistakes interrupts kill no_memory
+    scheduler soak
+""".split()
+"""Files with tests of every moment or schedule. A tracer would double the time they take."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in these files."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in FIRE:
+            item.add_marker("fire")
+
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of tests: many of them call it."""
