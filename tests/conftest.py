@@ -24,10 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 PROJECT = Path(__file__).resolve().parent.parent
 
 FIRE = """
-    durable_interrupts faults interleavings interleavings_mistakes interrupts kill no_memory
-    scheduler soak
+    faults interleavings interleavings_mistakes kill no_memory scheduler soak
 """.split()
-"""Files with tests of every moment or schedule. A tracer would double the time they take."""
+"""Files with tests of many faults, kills or schedules. A tracer would double their time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
-from durable import Boxes, kill, open_journal
-from lnmailbox import PacketAlreadyExists
+from durable import FULL, Boxes, Fault, kill, open_journal
+from lnmailbox import JournalError, PacketAlreadyExists
 from lnmailbox.keeping import commits
 from lnmailbox.keeping.sqlite import JournalFile
+from lnmailbox.keeping.tickets import Ticket
 from lnmailbox.testing import Call, blocked, run_threads
 from lnmailbox.testing.conformance.base import add, drain, key, numbers
 
@@ -108,6 +109,28 @@ def test_many_lazy_acks_are_written_without_a_commit(path, monkeypatch):
 
     with open_journal(kill(node.journal, path)) as journal:
         assert [4] == [row.key.htlc_id for row in journal._file.packets()]
+    node.close()
+
+
+def test_many_tickets_that_nobody_waits_for_are_written(path, monkeypatch):
+    """If they can't be, what has happened in memory is written later."""
+    monkeypatch.setattr(commits, "_MANY", 1)
+    node = Boxes(path)
+    node.box().add_packets([add(number) for number in range(4)])
+    submit = node.journal.submit_lazily
+    rows = [row.id for row in node.journal._file.packets()]
+
+    submit(Ticket({"gone": [(rows[0],)]}, keeps=True))
+    assert 4 == len(list(node.journal._file.packets()))
+    submit(Ticket({"gone": [(rows[1],)]}, keeps=True))
+    assert rows[2:] == [row.id for row in node.journal._file.packets()]
+    fault = Fault(node, FULL)
+    with pytest.raises(JournalError, match="full"):
+        submit(Ticket({"gone": [(rows[2],), (rows[3],)]}, keeps=True))
+    fault.on = False
+    node.journal.flush()
+
+    assert [] == list(node.journal._file.packets())
     node.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from durable import FSYNC, FULL, Boxes, Connection, Fault, kill, open_journal, sqlite_error
@@ -261,6 +263,20 @@ def test_what_cannot_be_decoded_is_an_error_that_changes_nothing(node):
             call()
     assert [key(1), key(2)] == node.box().held()
     assert node.box().ack_packet(key(2))
+    node.box().reset_packets()
+    assert [1] == numbers(drain(node.box().packet_outbox))
+    node.close()
+
+
+def test_what_memory_does_not_suffice_to_decode_is_read_later(node, monkeypatch):
+    """It is not taken for damage."""
+    node.box().add_packet(add(1))
+    node = node.after()
+    with monkeypatch.context() as patch:
+        patch.setattr(node.journal, "decode", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            node.box().reset_packets()
+
     node.box().reset_packets()
     assert [1] == numbers(drain(node.box().packet_outbox))
     node.close()

@@ -281,3 +281,15 @@ def test_a_closed_file_can_be_opened_though_threads_live_that_have_written_into_
     Boxes(path).close()
     gate.open()
     thread.result()
+
+
+def test_at_the_interpreters_end_a_stop_waits_for_no_disk(path, monkeypatch):
+    """The thread that has the turn is frozen, perhaps inside a transaction."""
+    node = Boxes(path)
+    box = node.box()
+    with node.journal.transaction(), monkeypatch.context() as patch:
+        patch.setattr(type(box), "_is_finalizing", lambda self: True)
+        box.stop()
+
+    assert not box._life.stopped
+    node.close()

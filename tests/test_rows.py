@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lnmailbox import PacketAlreadyExists
-from lnmailbox.keeping.rows import RowShelf
+from lnmailbox.keeping.entry import Entry
+from lnmailbox.keeping.rows import ON_DISK, RowShelf, fill
 from lnmailbox.testing.conformance.base import add, key, numbers
 
 
@@ -65,3 +66,21 @@ def test_deadlines_may_be_out_of_order(shelf):
 
     assert 50 == shelf.next_deadline()
     shelf._check()
+
+
+def test_packets_that_were_read_are_filled_in_once():
+    """Another thread may have been faster; then its packets stay."""
+    first, second, third = (entry(number) for number in (1, 2, 3))
+    first.packet = packet = add(1)
+
+    assert [key(3)] == fill([first, second, third], {1: add(1), 2: add(2)})
+    assert packet is first.packet
+    assert [2] == numbers([second.packet])
+
+
+def entry(number):
+    entry = Entry()
+    entry.number = number
+    entry.key = key(number)
+    entry.packet = ON_DISK
+    return entry
