@@ -68,6 +68,17 @@ def test_deadlines_may_be_out_of_order(shelf):
     shelf._check()
 
 
+def test_the_next_deadline_may_be_behind_a_packet_that_came_late(shelf):
+    """The late one has the place of its row. The clock went back after it was admitted."""
+    late = admit(shelf, add(1), first=1, deadline=120)
+    shelf.publish_rows(admit(shelf, add(2), first=2, deadline=100))
+    shelf.publish_rows(late)
+
+    assert [1, 2] == numbers(shelf.packets())
+    assert 100 == shelf.next_deadline()
+    shelf._check()
+
+
 def test_packets_that_were_read_are_filled_in_once():
     """Another thread may have been faster; then its packets stay."""
     first, second, third = (entry(number) for number in (1, 2, 3))

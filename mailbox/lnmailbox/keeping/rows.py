@@ -131,6 +131,7 @@ class RowShelf(Shelf):
                     self._last_row = entry.number
                 elif entry.number < self._last_row:
                     self._is_late = True
+                    self._in_order = False
                 if not waiting or waiting[-1].number < entry.number:
                     waiting.append(entry)
                 else:
