@@ -88,7 +88,7 @@ DURABLE = [
     Mutant(
         "a mailbox is made while the one before is removed",
         "keeping/channels.py",
-        "if last is not None and last._released is None and channel.is_removed:",
+        "if channel.is_removed and last._released is None:",
         "if False:",
         "durable_removal",
     ),
@@ -173,15 +173,15 @@ DURABLE = [
     Mutant(
         "two mailboxes have a channel",
         "keeping/channels.py",
-        "if last is not None and not last._life.stopped:",
+        "if not last._life.stopped:",
         "if False:",
         "channels journal durable_mailbox",
     ),
     Mutant(
         "the mailbox of before goes on acking",
         "keeping/channels.py",
-        "        channel.was_taken = True\n",
-        "        pass\n",
+        'is being removed")\n        channel.was_taken = True\n',
+        'is being removed")\n',
         "journal durable_transaction",
     ),
     Mutant(

@@ -85,12 +85,12 @@ def parse_codec(text: str) -> JournalCodec:
     """
     module, _, name = text.partition(":")
     try:
-        codec = getattr(importlib.import_module(module), name)
+        codec: JournalCodec = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"no codec {text!r}: {error}") from error
     if not callable(getattr(codec, "decode", None)):
         raise ValueError(f"no codec {text!r}: it has no decode()")
-    return codec  # type: ignore[no-any-return]
+    return codec
 
 
 def run(arguments: argparse.Namespace) -> int:

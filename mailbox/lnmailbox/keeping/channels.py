@@ -7,7 +7,6 @@ import sqlite3
 import weakref
 from array import array
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -86,10 +85,13 @@ class Channel:
 
 def _take(channel: Channel, last: Owner | None) -> None:
     """Take the channel from its last mailbox, under whose lock nothing is under way."""
-    with nullcontext() if last is None else last._life.lock:
-        if last is not None and not last._life.stopped:
+    if last is None:
+        channel.was_taken = True
+        return
+    with last._life.lock:
+        if not last._life.stopped:
             raise JournalError(f"channel {channel.chan_id} has a mailbox already: {last!r}")
-        if last is not None and last._released is None and channel.is_removed:
+        if channel.is_removed and last._released is None:
             raise JournalError(f"the mailbox of channel {channel.chan_id} is being removed")
         channel.was_taken = True
 

@@ -84,15 +84,15 @@ class Commits:
 
     def submit_lazily(self, ticket: Ticket) -> None:
         """Queue a ticket that nobody waits for, until there are many."""
-        if self._is_many(ticket):
+        if self._queue_lazily(ticket):
             try:
                 self.wait(ticket)
             except BaseException:
                 self.settle(ticket)
                 raise
 
-    def _is_many(self, ticket: Ticket) -> bool:
-        """Queue a ticket that nobody waits for; return whether there are many."""
+    def _queue_lazily(self, ticket: Ticket) -> bool:
+        """Queue a ticket that nobody waits for; return whether there are so many that one must."""
         with self._lock:
             self.submit(ticket)
             self._lazy += sum(map(len, ticket.rows.values()))

@@ -97,7 +97,7 @@ class Journal(Commits):
     def submit_ack(self, ticket: Ticket) -> bool:
         """Queue a ticket of acks; return whether to wait for it."""
         if self.lazy_acks:
-            return self._is_many(ticket)
+            return self._queue_lazily(ticket)
         self.submit(ticket)
         return True
 

@@ -353,10 +353,11 @@ class DurableMailBox(BaseMailBox):
     # Life
 
     def stop(self) -> None:
-        if not self._is_finalizing():
-            self._journal.require_no_transaction("stop")  # a courier may wait for its end
+        if self._is_finalizing():
+            return  # the other threads are frozen, perhaps with what this would wait for
+        self._journal.require_no_transaction("stop")  # a courier may wait for its end
         super().stop()
-        if not self._is_finalizing() and self._is_coming:
+        if self._is_coming:
             self._journal.flush()
 
     def release(self) -> list[HTLCPacket]:

@@ -33,7 +33,8 @@ NO_FIELD = "no event field"
 """Why an object is no event, nor a damaged one."""
 
 _MAX_CHANNELS = 10_000
-_OF_ADD = re.compile(r'"(?:forward_event|forwardEvent|chan_id_in|chanIdIn)"')
+_ADD_NAMES = ("forward_event", "forwardEvent", "chan_id_in", "chanIdIn")
+_OF_ADD = re.compile(f'"(?:{"|".join(_ADD_NAMES)})"')
 _FAILURE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -179,7 +180,7 @@ def is_like_add(fields: dict[str, Any]) -> bool:
     """Return whether an object that is no event would be an Add, if it were none the worse."""
     if type(result := fields.get("result")) is dict:
         fields = result
-    return not fields.keys().isdisjoint(("forward_event", "forwardEvent", "chan_id_in"))
+    return not fields.keys().isdisjoint(_ADD_NAMES)
 
 
 def _kind(fields: dict[str, Any]) -> tuple[Kind | None, Any]:
