@@ -49,6 +49,16 @@ def test_a_channel_has_one_mailbox(node):
         box.ack_packet(key(1))
 
 
+def test_a_channel_whose_mailbox_was_dropped_gets_another(node):
+    """Nobody has stopped the first one."""
+    node.box().add_packet(add(1))
+    node.boxes.clear()
+    gc.collect()
+
+    node.box().reset_packets()
+    assert [1] == numbers(drain(node.box().packet_outbox))
+
+
 def test_a_channel_is_given_to_one_of_two_threads(node, monkeypatch):
     """Whichever comes first."""
     node.box().add_packet(add(1))
